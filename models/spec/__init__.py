@@ -1,0 +1,1 @@
+"""The dataset specification: the one place that names a log's columns."""

@@ -1,0 +1,60 @@
+"""Where a log is and how its files are read."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pydantic
+
+from models.spec.base import SpecPart
+
+
+class Source(SpecPart):
+    """Where the rows of a log come from.
+
+    Args:
+        format: `csv`, `parquet`, `tfrecord` (of `tf.train.Example`) or `tfds`
+            (a tensorflow-datasets builder).
+        path: glob of the files, relative to the specification's own folder, or to
+            `--data-dir` when that is given. Not for `tfds`.
+        builder: name of a tensorflow-datasets builder, with its config after a
+            slash, as `movielens_ratings/1m`. Only for `tfds`.
+        tfds_split: the split of the builder that is read. Only for `tfds`.
+        delimiter: one character between two CSV columns.
+        encoding: text encoding of CSV files.
+        columns: column names of CSV files that have no header line; absent when
+            the first line is the header.
+        compression: `gzip` or `none`, for TFRecord files; `auto` goes by `.gz`.
+    """
+
+    format: Literal["csv", "parquet", "tfrecord", "tfds"]
+    path: str | None = None
+    builder: str | None = None
+    tfds_split: str = "train"
+    delimiter: str = pydantic.Field(",", min_length=1, max_length=1)
+    encoding: str = "utf-8"
+    columns: tuple[str, ...] | None = None
+    compression: Literal["auto", "gzip", "none"] = "auto"
+
+    @pydantic.field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, value: str) -> str:
+        try:
+            "".encode(value)
+        except LookupError:
+            raise ValueError("is no text encoding Python knows; for example utf-8 or latin-1") from None
+        return value
+
+    @pydantic.model_validator(mode="after")
+    def _path_or_builder(self) -> Source:
+        if self.format == "tfds":
+            if not self.builder:
+                raise ValueError("format tfds needs the key builder: a tensorflow-datasets name")
+            if self.path is not None:
+                raise ValueError("format tfds takes no path; use --data-dir for the official files")
+        else:
+            if not self.path:
+                raise ValueError(f"format {self.format} needs the key path: a glob of the log's files")
+            if self.builder is not None:
+                raise ValueError(f"format {self.format} takes no builder; that is for format tfds")
+        return self

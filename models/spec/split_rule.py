@@ -1,0 +1,55 @@
+"""How rows are divided into training, validation and test."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pydantic
+
+from models.spec.base import SpecPart
+
+SPLITS = ("train", "validation", "test")
+
+
+class SplitRule(SpecPart):
+    """The division of a log into `train`, `validation` and `test`.
+
+    Args:
+        by: `hash` (random, by a stable hash of `key`), `time` (one global cut: the
+            newest rows are the test) or `user_time` (a cut per user).
+        time: the column of the interaction's time, a number (seconds, days...) or an
+            ISO 8601 date. For `time` and `user_time`.
+        user: the column that says whose row it is. For `user_time`.
+        key: the columns that are hashed for `hash`; rows that agree in all of them
+            land in the same split. The whole row when absent.
+        test_from: for `time`: rows at or after this time are the test, and the rest is
+            divided between train and validation by hash in the proportion of their
+            fractions (days 1 to 7 against day 8).
+        fractions: share of each split. They sum to 1.
+    """
+
+    by: Literal["hash", "time", "user_time"] = "hash"
+    time: str | None = None
+    user: str | None = None
+    key: tuple[str, ...] = ()
+    test_from: float | str | None = None
+    fractions: dict[str, float] = {"train": 0.8, "validation": 0.1, "test": 0.1}
+
+    @pydantic.field_validator("fractions")
+    @classmethod
+    def _fractions_sum_to_one(cls, value: dict[str, float]) -> dict[str, float]:
+        if set(value) != set(SPLITS):
+            raise ValueError(f"needs exactly the keys {', '.join(SPLITS)}")
+        if min(value.values()) <= 0 or abs(sum(value.values()) - 1) > 1e-6:
+            raise ValueError("needs three positive numbers that sum to 1, as 0.8, 0.1, 0.1")
+        return value
+
+    @pydantic.model_validator(mode="after")
+    def _columns_for_the_kind(self) -> SplitRule:
+        if self.by != "hash" and not self.time:
+            raise ValueError(f"by: {self.by} needs the key time: the column of the interaction's time")
+        if self.by == "user_time" and not self.user:
+            raise ValueError("by: user_time needs the key user: the column of the user's id")
+        if self.test_from is not None and self.by != "time":
+            raise ValueError("test_from goes with by: time only")
+        return self
