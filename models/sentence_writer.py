@@ -47,7 +47,8 @@ class SentenceWriter:
         words = [w for w in (self._word(v) for v in values.get(key, ())) if w]
         if not words:
             return rule.missing or ""
-        return rule.phrase.format(rule.separator.join(rule.values.get(w, w) for w in words))
+        # Not str.format: a phrase may hold other braces.
+        return rule.phrase.replace("{}", rule.separator.join(rule.values.get(w, w) for w in words))
 
     def side(self, side: str, values: Values, with_history: bool = True) -> str:
         """One side's part, `opening, phrase, phrase.`; "" for a side without text.
@@ -73,5 +74,6 @@ class SentenceWriter:
         if isinstance(value, bytes):
             return value.decode("utf-8", "replace").strip()
         if isinstance(value, float):
-            return format(value, ".6g")
+            # A whole number reads as one (1500000, not 1.5e+06); a float32 shows the digits it has.
+            return str(int(value)) if value.is_integer() else format(value, ".6g")
         return str(value).strip()

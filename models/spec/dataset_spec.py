@@ -5,10 +5,10 @@ from __future__ import annotations
 import pathlib
 
 import pydantic
-import yaml
 
 from models.spec.base import SpecPart
 from models.spec.errors import UserError
+from models.spec.explain import did_you_mean, explain, read_yaml
 from models.spec.feature import SIDES, Feature
 from models.spec.label_rule import LabelRule
 from models.spec.source import Source
@@ -39,13 +39,14 @@ class DatasetSpec(SpecPart):
     ```
     """
 
-    name: str = pydantic.Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
+    name: str = pydantic.Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", examples=["my-log"])
     description: str = ""
-    source: Source
-    label: LabelRule
+    source: Source = pydantic.Field(examples=["{format: csv, path: clicks.csv}"])
+    label: LabelRule = pydantic.Field(examples=["{column: clicked}"])
     split: SplitRule = SplitRule()
     openings: dict[str, str] = {}
-    features: tuple[Feature, ...] = pydantic.Field(min_length=1)
+    features: tuple[Feature, ...] = pydantic.Field(
+        min_length=1, examples=["[{name: city, side: user, kind: categorical}]"])
     slices: tuple[str, ...] = ()
 
     @pydantic.field_validator("openings")
@@ -53,41 +54,76 @@ class DatasetSpec(SpecPart):
     def _openings_per_side(cls, value: dict[str, str]) -> dict[str, str]:
         unknown = sorted(set(value) - set(SIDES))
         if unknown:
-            raise ValueError(f"has the key {unknown[0]!r}; the sides are {', '.join(SIDES)}")
+            raise ValueError(f"{unknown[0]!r} is no side{did_you_mean(unknown[0], SIDES)}; the sides are "
+                             f"{', '.join(SIDES)}")
         return {"user": "This is a user", "item": "This is an item", "context": "This is the context", **value}
 
     @pydantic.model_validator(mode="after")
     def _references(self) -> DatasetSpec:
         names = [f.name for f in self.features]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"features: the name {name!r} stands twice; names are unique")
-        by_name = {f.name: f for f in self.features}
-        items = [f.name for f in self.side("item") if f.kind == "categorical"]
+        repeated = next((n for n in names if names.count(n) > 1), None)
+        if repeated:
+            raise ValueError(f"features: the name {repeated!r} stands twice; give each feature a name of its own, "
+                             "and its column with the key column")
         for feature in self.features:
-            where = f"features.{feature.name}"
-            if feature.kind == "history":
-                if feature.of not in items:
-                    raise ValueError(f"{where}.of: {feature.of!r} is no categorical item feature; there are: "
-                                     f"{', '.join(items) or 'none'}")
-                if feature.model and not by_name[feature.of].model:
-                    raise ValueError(f"{where}.of: {feature.of!r} has model: false, so it has no embedding to share")
-                if feature.text and feature.text.feature and feature.text.feature not in items:
-                    raise ValueError(f"{where}.text.feature: {feature.text.feature!r} is no categorical item "
-                                     f"feature; there are: {', '.join(items)}")
-            if feature.source_column == self.label.column:
-                raise ValueError(f"{where}.column: {feature.source_column!r} is the label's column; "
-                                 "a feature must not be the label")
-        for name in self.slices:
-            if name not in by_name:
-                raise ValueError(f"slices: {name!r} is no feature; there are: {', '.join(names)}")
-            if by_name[name].kind in ("history", "numeric"):
-                raise ValueError(f"slices: {name!r} is {by_name[name].kind}; a slice needs a categorical or set")
-        if len({(d.user, d.time) for d in (f.derive for f in self.features) if d}) > 1:
-            raise ValueError("features: all derived histories must name the same user and time columns")
+            self._check_feature(feature)
+        self._check_slices()
+        self._check_columns()
         if not any(f.model for f in self.features):
             raise ValueError("features: all have model: false; the ID model needs at least one")
         return self
+
+    def _check_feature(self, feature: Feature) -> None:
+        where = f"features[{feature.name}]"
+        if feature.source_column == self.label.column:
+            raise ValueError(f"{where}.column: {feature.source_column!r} is the label's column; a feature must not "
+                             "be the label")
+        if feature.kind == "history":
+            self._check_item(f"{where}.of", feature.of)
+            if feature.model and not self.feature(feature.of).model:
+                raise ValueError(f"{where}.of: {feature.of!r} has model: false, so it has no embedding to share; "
+                                 "give it model: true, or this history model: false")
+            if feature.history_text:
+                self._check_item(f"{where}.text.feature", feature.text.feature)
+        if feature.derive:
+            for key in ("user", "time"):
+                here, there = getattr(feature.derive, key), getattr(self.split, key)
+                if here == self.label.column:
+                    raise ValueError(f"{where}.derive.{key}: {here!r} is the label's column")
+                if there and here != there:
+                    raise ValueError(f"{where}.derive.{key}: {here!r} differs from split.{key}, {there!r}; "
+                                     f"a log has one {key} column")
+
+    def _check_item(self, where: str, name: str) -> None:
+        items = [f.name for f in self.side("item") if f.kind == "categorical"]
+        if name not in items:
+            raise ValueError(f"{where}: {name!r} is no categorical item feature{did_you_mean(name, items)}; "
+                             f"use one of them: {', '.join(items) or 'there is none yet, add one'}")
+
+    def _check_slices(self) -> None:
+        fit = [f.name for f in self.features if f.kind in ("categorical", "set")]
+        for name in self.slices:
+            if name not in {f.name for f in self.features}:
+                raise ValueError(f"slices: {name!r} is no feature{did_you_mean(name, fit)}; those that can be "
+                                 f"sliced by are {', '.join(fit) or 'none: a slice needs a categorical or set'}")
+            if name not in fit:
+                raise ValueError(f"slices: {name!r} is {self.feature(name).kind}; a slice needs a categorical or set")
+            if self.slices.count(name) > 1:
+                raise ValueError(f"slices: {name!r} stands twice")
+
+    def _check_columns(self) -> None:
+        if len({(d.user, d.time) for d in (f.derive for f in self.features) if d}) > 1:
+            raise ValueError("features: all derived histories need the same user and time columns")
+        for key, columns in (("key", self.split.key), ("time", [self.split.time]), ("user", [self.split.user])):
+            if self.label.column in columns:
+                raise ValueError(f"split.{key}: {self.label.column!r} is the label's column; rows must not be "
+                                 "divided by their label")
+        # A file without a header line says here what it holds, so every name can be checked at once.
+        for column in self.columns if self.source.columns is not None else ():
+            if column not in self.source.columns:
+                raise ValueError(f"source.columns: has no {column!r}, which the specification reads"
+                                 f"{did_you_mean(column, self.source.columns)}; it has "
+                                 f"{', '.join(self.source.columns)}")
 
     def side(self, side: str) -> tuple[Feature, ...]:
         """Features of one side, in order."""
@@ -150,46 +186,21 @@ class DatasetSpec(SpecPart):
         path = pathlib.Path(path)
         try:
             text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"{path}: cannot be read: {error}") from error
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise UserError(f"{path}: is not valid UTF-8 (byte {error.start}); save the file as UTF-8") from error
         spec = cls.parse(text, where=str(path))
-        if spec.source.path and not pathlib.Path(spec.source.path).is_absolute() and "://" not in spec.source.path:
-            resolved = str((path.parent / spec.source.path).resolve())
+        if spec.source.path and "://" not in spec.source.path:
+            resolved = str((path.parent / pathlib.Path(spec.source.path).expanduser()).resolve())
             spec = spec.model_copy(update={"source": spec.source.model_copy(update={"path": resolved})})
         return spec
 
     @classmethod
     def parse(cls, text: str, where: str) -> DatasetSpec:
         """Validates YAML text; `where` names it in errors. Raises UserError."""
-        try:
-            data = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise UserError(f"{where}: is no valid YAML: {error}") from error
-        if not isinstance(data, dict):
-            raise UserError(f"{where}: holds {type(data).__name__}, not the keys of a dataset specification")
+        data, tree = read_yaml(text, where)
         try:
             return cls.model_validate(data)
         except pydantic.ValidationError as error:
-            raise UserError("\n".join(_explain(where, e, data) for e in error.errors())) from error
-
-
-def _explain(where: str, error: dict, data: dict) -> str:
-    """One readable line of a pydantic error: file, key, value, what would be right."""
-    parts, value = [], data
-    for key in error["loc"]:
-        if isinstance(key, int):
-            named = value[key].get("name") if isinstance(value[key], dict) else None
-            parts.append(f"[{named or key}]")
-        else:
-            parts.append(f".{key}" if parts else str(key))
-        value = value[key] if isinstance(value, (list, dict)) and (
-            key in value if isinstance(value, dict) else key < len(value)) else None
-    key = "".join(parts) or "the specification"
-    message = error["msg"].removeprefix("Value error, ")
-    if error["type"] == "missing":
-        return f"{where}: {key} is missing"
-    if error["type"] == "extra_forbidden":
-        return f"{where}: {key} is no known key; see the table of keys in the documentation"
-    if isinstance(value, (dict, list)):
-        return f"{where}: {key}: {message}"
-    return f"{where}: {key}: {value!r}: {message}"
+            raise UserError(explain(where, error, cls, data, tree)) from error

@@ -9,6 +9,19 @@ import pydantic
 from models.spec.base import SpecPart
 
 SIDES = ("user", "item", "context")
+# Names of the pipeline's own values beside the features.
+RESERVED_NAMES = ("label", "token_ids")
+RESERVED_ENDINGS = ("_sentence", "_text_key", "_text", "_value")
+# Keys that say nothing to the other kinds; setting one there is a mistake worth hearing of.
+KEYS_OF_KINDS = {
+    "separator": ("set", "history"),
+    "max_length": ("set", "history"),
+    "of": ("history",),
+    "derive": ("history",),
+    "min_count": ("categorical", "set"),
+    "oov_buckets": ("categorical", "set"),
+    "buckets": ("numeric",),
+}
 
 
 class TextRule(SpecPart):
@@ -24,7 +37,7 @@ class TextRule(SpecPart):
             (a title) in place of the entries themselves (an id).
     """
 
-    phrase: str
+    phrase: str = pydantic.Field(examples=['"age is {}"'])
     values: dict[str, str] = {}
     separator: str = "|"
     missing: str | None = None
@@ -34,13 +47,19 @@ class TextRule(SpecPart):
     @classmethod
     def _has_one_place(cls, value: str) -> str:
         if value.count("{}") != 1:
-            raise ValueError("needs {} once, where the value goes, as 'age is {}'")
+            raise ValueError('needs {} once, where the value goes, as "age is {}"')
         return value
 
     @pydantic.field_validator("values", mode="before")
     @classmethod
     def _keys_are_text(cls, value):
-        return {str(k): str(v) for k, v in value.items()} if isinstance(value, dict) else value
+        if not isinstance(value, dict):
+            return value
+        for word in (*value, *value.values()):
+            if word is None or isinstance(word, bool):
+                raise ValueError(f"YAML reads an entry as {word}; put yes, no, on, off, true, false and null in "
+                                 'quotes, as "no": never')
+        return {str(k): str(v) for k, v in value.items()}
 
 
 class Derivation(SpecPart):
@@ -52,8 +71,8 @@ class Derivation(SpecPart):
         where: `positive` keeps earlier rows with a positive label, `any` keeps all.
     """
 
-    user: str
-    time: str
+    user: str = pydantic.Field(examples=["user_id"])
+    time: str = pydantic.Field(examples=["timestamp"])
     where: Literal["positive", "any"] = "positive"
 
 
@@ -79,9 +98,9 @@ class Feature(SpecPart):
         buckets: quantile buckets of a numeric feature.
     """
 
-    name: str = pydantic.Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")
-    side: Literal["user", "item", "context"]
-    kind: Literal["categorical", "numeric", "set", "history"]
+    name: str = pydantic.Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", examples=["city"])
+    side: Literal["user", "item", "context"] = pydantic.Field(examples=["user"])
+    kind: Literal["categorical", "numeric", "set", "history"] = pydantic.Field(examples=["categorical"])
     column: str | None = None
     separator: str = pydantic.Field("|", min_length=1)
     max_length: int = pydantic.Field(10, ge=1)
@@ -112,23 +131,24 @@ class Feature(SpecPart):
     @pydantic.field_validator("name")
     @classmethod
     def _not_reserved(cls, value: str) -> str:
-        if value == "label" or value.endswith(("_sentence", "_text_key", "_text", "_value")):
-            raise ValueError("is a reserved name: choose one that is not 'label' and does not end in "
-                             "_sentence, _text_key, _text or _value, and name the column with the key column")
+        if value in RESERVED_NAMES or value.endswith(RESERVED_ENDINGS):
+            raise ValueError(f"is reserved, like {' and '.join(RESERVED_NAMES)} and every name that ends in "
+                             f"{', '.join(RESERVED_ENDINGS)}; choose another, and name the column with the key column")
         return value
 
     @pydantic.model_validator(mode="after")
-    def _history_keys(self) -> Feature:
-        if self.kind == "history":
-            if not self.of:
-                raise ValueError("a history needs the key of: the item feature its entries are values of")
-            if self.derive and self.column:
-                raise ValueError("a history has a column or is derived, not both")
-        elif self.of or self.derive:
-            raise ValueError("of and derive are for kind: history only")
+    def _keys_fit_the_kind(self) -> Feature:
+        for key, kinds in KEYS_OF_KINDS.items():
+            # Compared with the default, since a specification read from JSON has every key.
+            if self.kind not in kinds and getattr(self, key) != type(self).model_fields[key].default:
+                raise ValueError(f"{key} is for kind: {' or '.join(kinds)}; this feature is {self.kind}")
+        if self.kind == "history" and not self.of:
+            raise ValueError("a history needs the key of: the item feature its entries are values of")
+        if self.derive and self.column:
+            raise ValueError("a history has a column or is derived, not both; leave out column or derive")
         if self.text and self.text.feature and not self.derive:
-            raise ValueError("text.feature is for a derived history only; a history read from a column "
-                             "writes its entries as they are")
+            raise ValueError("text.feature is for a derived history only; any other feature writes its values "
+                             "as they are")
         return self
 
     @property

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
+import pydantic
+
 from models.spec.base import SpecPart
 
 POSITIVE = frozenset({"1", "1.0", "true", "yes"})
@@ -18,7 +22,7 @@ class LabelRule(SpecPart):
         drop: numbers for which the row is left out (the 3 of MovieLens).
     """
 
-    column: str
+    column: str = pydantic.Field(examples=["clicked"])
     threshold: float | None = None
     drop: tuple[float, ...] = ()
 
@@ -28,19 +32,21 @@ class LabelRule(SpecPart):
         Raises:
             ValueError: the value is missing or cannot be read as the rule asks.
         """
-        if value is None or value == "" or value != value:
+        text = "" if value is None or value != value else str(value).strip().lower()
+        if not text:
             raise ValueError(f"label column '{self.column}' is missing")
         if self.threshold is None and not self.drop:
-            text = str(value).strip().lower()
             if text in POSITIVE:
                 return 1
             if text in NEGATIVE:
                 return 0
             raise ValueError(f"label column '{self.column}' is {value!r}; a click is 0 or 1")
         try:
-            number = float(value)
+            number = float(text)
         except ValueError:
-            raise ValueError(f"label column '{self.column}' is {value!r}, not a number") from None
+            number = math.nan
+        if not math.isfinite(number):
+            raise ValueError(f"label column '{self.column}' is {value!r}, not a number")
         if number in self.drop:
             return None
         return int(number > (self.threshold if self.threshold is not None else 0))

@@ -27,7 +27,7 @@ class Source(SpecPart):
         compression: `gzip` or `none`, for TFRecord files; `auto` goes by `.gz`.
     """
 
-    format: Literal["csv", "parquet", "tfrecord", "tfds"]
+    format: Literal["csv", "parquet", "tfrecord", "tfds"] = pydantic.Field(examples=["csv"])
     path: str | None = None
     builder: str | None = None
     tfds_split: str = "train"
@@ -45,16 +45,27 @@ class Source(SpecPart):
             raise ValueError("is no text encoding Python knows; for example utf-8 or latin-1") from None
         return value
 
+    @pydantic.field_validator("columns")
+    @classmethod
+    def _unique_columns(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        repeated = next((c for c in value or () if value.count(c) > 1), None)
+        if repeated:
+            raise ValueError(f"has {repeated!r} twice; each column needs a name of its own")
+        return value
+
     @pydantic.model_validator(mode="after")
     def _path_or_builder(self) -> Source:
         if self.format == "tfds":
             if not self.builder:
-                raise ValueError("format tfds needs the key builder: a tensorflow-datasets name")
+                raise ValueError("format tfds needs the key builder, a tensorflow-datasets name, as "
+                                 "movielens_ratings/1m")
             if self.path is not None:
                 raise ValueError("format tfds takes no path; use --data-dir for the official files")
         else:
             if not self.path:
-                raise ValueError(f"format {self.format} needs the key path: a glob of the log's files")
+                raise ValueError(f"format {self.format} needs the key path, a glob of the log's files, as clicks/*.{self.format}")
             if self.builder is not None:
                 raise ValueError(f"format {self.format} takes no builder; that is for format tfds")
+        if self.columns is not None and self.format != "csv":
+            raise ValueError(f"columns is for format csv only; {self.format} files name their columns themselves")
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Literal
 
 import pydantic
@@ -35,21 +36,47 @@ class SplitRule(SpecPart):
     test_from: float | str | None = None
     fractions: dict[str, float] = {"train": 0.8, "validation": 0.1, "test": 0.1}
 
+    @pydantic.field_validator("test_from", mode="before")
+    @classmethod
+    def _test_from_is_a_time(cls, value):
+        if isinstance(value, datetime.date):  # YAML reads an unquoted date as one
+            return value.isoformat()
+        if value is None or isinstance(value, (int, float)):
+            return value
+        for read in (float, lambda text: datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))):
+            try:
+                read(str(value))
+                return value
+            except ValueError:
+                continue
+        raise ValueError("is no time: use a number like those of the time column, or an ISO 8601 date as 2017-05-13")
+
+    @pydantic.field_validator("key")
+    @classmethod
+    def _unique_key(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        repeated = next((c for c in value if value.count(c) > 1), None)
+        if repeated:
+            raise ValueError(f"has {repeated!r} twice")
+        return value
+
     @pydantic.field_validator("fractions")
     @classmethod
     def _fractions_sum_to_one(cls, value: dict[str, float]) -> dict[str, float]:
         if set(value) != set(SPLITS):
-            raise ValueError(f"needs exactly the keys {', '.join(SPLITS)}")
+            raise ValueError(f"needs exactly the keys {', '.join(SPLITS)}; it has {', '.join(value) or 'none'}")
         if min(value.values()) <= 0 or abs(sum(value.values()) - 1) > 1e-6:
-            raise ValueError("needs three positive numbers that sum to 1, as 0.8, 0.1, 0.1")
+            raise ValueError(f"needs three positive numbers that sum to 1, as 0.8, 0.1, 0.1; these sum to "
+                             f"{sum(value.values()):g}")
         return value
 
     @pydantic.model_validator(mode="after")
     def _columns_for_the_kind(self) -> SplitRule:
         if self.by != "hash" and not self.time:
-            raise ValueError(f"by: {self.by} needs the key time: the column of the interaction's time")
+            raise ValueError(f"by: {self.by} needs the key time, the column of the interaction's time")
         if self.by == "user_time" and not self.user:
-            raise ValueError("by: user_time needs the key user: the column of the user's id")
+            raise ValueError("by: user_time needs the key user, the column of the user's id")
         if self.test_from is not None and self.by != "time":
-            raise ValueError("test_from goes with by: time only")
+            raise ValueError(f"test_from goes with by: time; this split is by: {self.by}")
+        if self.key and self.by != "hash" and self.test_from is None:
+            raise ValueError(f"key goes with by: hash, or with test_from; this split is by: {self.by}")
         return self

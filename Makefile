@@ -1,0 +1,57 @@
+# make demo, make test: each sets up .venv on its first call.
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+ROOT ?= ctrl_root
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-movielens lint lock clean
+
+help:
+	@echo "make setup           create .venv from requirements.lock and install the package"
+	@echo "make demo            run the pipeline on the sample log, serve the model, query it"
+	@echo "make test            unit and end-to-end tests"
+	@echo "make test-movielens  tests on MovieLens; MOVIELENS=<folder that holds ml-100k and ml-1m>"
+	@echo "make lint            ruff"
+	@echo "make lock            requirements.in to requirements.lock (needs uv)"
+
+setup: $(STAMP)
+
+# The lock holds every dependency with its hash, so nothing is resolved (--no-deps). The package
+# itself is installed in place, from setup.py.
+$(STAMP): requirements.lock setup.py
+	@if python3.10 -c '' 2>/dev/null; then \
+	  echo "setting up $(VENV) with python3.10 (a few minutes)"; \
+	  python3.10 -m venv $(VENV) && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .; \
+	elif command -v uv >/dev/null; then \
+	  echo "setting up $(VENV) with uv (a few minutes)"; \
+	  uv venv --quiet --python 3.10 $(VENV) && \
+	  uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements.lock && \
+	  uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .; \
+	else \
+	  echo "make: needs python3.10 (Debian, Ubuntu: python3.10 and python3.10-venv) or uv" >&2; exit 1; \
+	fi
+	@touch $@
+
+demo: setup
+	@PATH="$(abspath $(BIN)):$$PATH" ROOT="$(ROOT)" ./demo.sh
+
+test: setup
+	$(BIN)/python -m pytest tests
+
+test-movielens: setup
+	CTRL_MOVIELENS_DIR="$(MOVIELENS)" $(BIN)/python -m pytest tests -m movielens
+
+lint: setup
+	$(BIN)/ruff check .
+
+lock:
+	uv pip compile --no-deps --generate-hashes --python-version 3.10 \
+	  --python-platform x86_64-unknown-linux-gnu --no-header --no-annotate --no-emit-index-url \
+	  --no-emit-find-links -o requirements.lock requirements.in
+
+clean:
+	rm -rf $(VENV) $(ROOT) build *.egg-info

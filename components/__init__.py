@@ -1,0 +1,1 @@
+"""TFX components: each is a folder with `component.py` and `executor.py`."""

@@ -1,0 +1,88 @@
+"""The tensorflow-datasets builder that our own ones extend."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+
+import tensorflow_datasets as tfds
+
+from components.example_gen.builders.archive import Archive
+from components.example_gen.builders.official_file import OfficialFile
+from components.example_gen.rejected import Rejected
+from components.example_gen.row import Row
+from components.example_gen.tfds_reader import ORIGIN, REJECTED
+
+
+class RowBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """Turns the rows of an official archive into a tensorflow-datasets data set.
+
+    All rows are in the split `train`: the dataset specification splits them. Every
+    column is optional, so that a missing value stays missing, and so that a malformed
+    row is kept too, with its reason, for `TfdsReader` to report.
+
+    A subclass names its `COLUMNS` (column to dtype) and implements `archive` and `rows`.
+    """
+
+    COLUMNS: Mapping[str, type] = {}
+    CITATION = ""
+
+    @classmethod
+    def archive(cls, config: str | None) -> Archive:
+        """The official archive of a config."""
+        raise NotImplementedError
+
+    @classmethod
+    def rows(cls, files: Mapping[str, OfficialFile], config: str | None) -> Iterator[Row | Rejected]:
+        """The rows of the archive's files."""
+        raise NotImplementedError
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        columns = {**self.COLUMNS, ORIGIN: str, REJECTED: str}
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description=type(self).__doc__,
+            features=tfds.features.FeaturesDict({
+                name: tfds.features.Text(optional=True) if dtype is str
+                else tfds.features.Scalar(dtype, optional=True)
+                for name, dtype in columns.items()
+            }),
+            homepage=self._archive.homepage,
+            citation=self.CITATION,
+        )
+
+    @property
+    def _config(self) -> str | None:
+        return self.builder_config.name if self.builder_config else None
+
+    @property
+    def _archive(self) -> Archive:
+        return self.archive(self._config)
+
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager):
+        return {"train": self._generate_examples(self._files(dl_manager))}
+
+    def _files(self, dl_manager: tfds.download.DownloadManager) -> dict[str, OfficialFile]:
+        archive = self._archive
+        # The manager's own property insists that the folder exists, wanted or not.
+        manual_dir = dl_manager._manual_dir  # pylint: disable=protected-access
+        if manual_dir is not None:
+            return archive.find(os.fspath(manual_dir))
+        if not archive.urls:
+            raise archive.unreachable("an account is needed")
+        try:
+            paths = dl_manager.download({url: url for url in archive.urls})
+        except (OSError, tfds.download.DownloadError) as error:
+            raise archive.unreachable(error) from error
+        return archive.downloaded({url: os.fspath(path) for url, path in paths.items()})
+
+    def _generate_examples(self, files: Mapping[str, OfficialFile]) -> Iterator[tuple[int, dict]]:
+        empty = dict.fromkeys(self.COLUMNS)
+        for number, row in enumerate(self.rows(files, self._config)):
+            rejected, values = None, empty
+            if isinstance(row, Rejected):
+                rejected = json.dumps({"reason": row.reason, "raw": row.raw})
+            else:
+                values = row.values
+            yield number, {**values, ORIGIN: f"{row.file}:{row.line}", REJECTED: rejected}

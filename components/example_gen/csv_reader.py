@@ -1,0 +1,167 @@
+"""Rows of CSV files."""
+
+from __future__ import annotations
+
+import collections
+import csv
+import io
+import operator
+import re
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO
+
+from components.example_gen.files import check_columns, open_binary
+from components.example_gen.rejected import Rejected
+from components.example_gen.row import Row
+from models.spec.errors import UserError
+
+# Bytes that the encoding cannot decode are kept as these code points ("surrogateescape").
+_UNDECODABLE = re.compile("[\udc80-\udcff]")
+
+
+class CsvReader:
+    """Streams the rows of CSV files.
+
+    A malformed row (wrong column count, broken quoting, bytes that are no text) becomes
+    `Rejected`, and reading goes on with the next line: an opening quote that is never
+    closed costs its own line only, not the lines it swallows.
+
+    Args:
+        columns: the columns that are read.
+        delimiter: one character between two columns.
+        encoding: the files' text encoding; a byte order mark is skipped.
+        header: all column names, for files without a header line.
+
+    Example:
+
+    ```python
+    for row in CsvReader(["user", "clicked"]).read("log.csv"):
+        print(row.line, row.values)
+    ```
+    """
+
+    def __init__(
+        self,
+        columns: Sequence[str],
+        delimiter: str = ",",
+        encoding: str = "utf-8",
+        header: Sequence[str] | None = None,
+    ):
+        self._columns = tuple(columns)
+        self._delimiter = delimiter
+        self._encoding = encoding
+        self._header = list(header) if header else None
+
+    def read(self, file: str) -> Iterator[Row | Rejected]:
+        """The rows of a file; one whose name ends in `.gz` is decompressed.
+
+        Raises:
+            UserError: the file cannot be read, or lacks a column.
+        """
+        with open_binary(file) as stream:
+            yield from self.read_stream(stream, file)
+
+    def read_stream(self, stream: BinaryIO, file: str) -> Iterator[Row | Rejected]:
+        """The rows of an open file, which `file` names. Raises UserError as `read`."""
+        codec = "utf-8-sig" if self._encoding.lower().replace("_", "-") in ("utf-8", "utf8") else self._encoding
+        text = io.TextIOWrapper(stream, encoding=codec, errors="surrogateescape", newline="")
+        try:
+            yield from self._rows(_Lines(text), file)
+        except UnicodeDecodeError as error:
+            # Encodings that are no superset of ASCII (utf-16) cannot go on after a wrong byte.
+            raise UserError(f"{file}: is not valid {self._encoding}: {error.reason}; check source.encoding") from error
+
+    def _rows(self, lines: _Lines, file: str) -> Iterator[Row | Rejected]:
+        header, pick = self._header, None
+        if header:
+            pick = self._picker(header, file)
+        reader = self._reader(lines)
+        line = 1
+        while True:
+            start, error, fields = line, "", []
+            try:
+                fields = next(reader)
+            except StopIteration:
+                break
+            except csv.Error as broken:
+                error = f"is no valid CSV: {broken}"
+            taken = lines.taken
+            if error or pick and fields and len(fields) != len(header):
+                if len(taken) > 1:
+                    # Most likely a quote that is not closed: read the lines after the first again.
+                    error = "is no valid CSV: a quoted value is not closed on its line"
+                    lines.give_back()
+                    reader = self._reader(lines)
+                error = error or f"has {_columns(len(fields))}, the header has {len(header)}"
+            line += len(taken)
+            if not fields and not error:  # A blank line.
+                taken.clear()
+                continue
+            whole = "".join(fields)
+            if not error and not whole.isascii() and _UNDECODABLE.search(whole):
+                error = self._undecodable(header or fields, fields)
+            if pick is None:
+                if error:
+                    raise UserError(f"{file}:{start}: the header line {error}; check source.delimiter "
+                                    "and source.encoding")
+                header = fields
+                pick = self._picker(header, file)
+            elif error:
+                yield Rejected(file, start, error, _printable("".join(taken).rstrip("\r\n")))
+            else:
+                yield Row(dict(zip(self._columns, pick(fields))), file, start)
+            taken.clear()
+        if pick is None:
+            raise UserError(f"{file}: has no header line")
+
+    def _reader(self, lines: _Lines):
+        return csv.reader(lines, delimiter=self._delimiter, strict=True)
+
+    def _picker(self, header: list[str], file: str):
+        """A function from a record's fields to the wanted ones."""
+        check_columns(file, self._columns, header)
+        for column in self._columns:
+            if header.count(column) > 1:
+                raise UserError(f"{file}: the column '{column}' stands {header.count(column)} times in the header")
+        positions = [header.index(c) for c in self._columns]
+        if len(positions) == 1:
+            return lambda fields: (fields[positions[0]],)
+        return operator.itemgetter(*positions)
+
+    def _undecodable(self, header: list[str], fields: list[str]) -> str:
+        name, match = next((n, m) for n, f in zip(header, fields) if (m := _UNDECODABLE.search(f)))
+        return (f"column '{name}' is not valid {self._encoding} "
+                f"(byte 0x{ord(match.group()) - 0xDC00:02x} at character {match.start() + 1})")
+
+
+class _Lines:
+    """The lines of a text; remembers those of the record being read and takes them back."""
+
+    def __init__(self, text: io.TextIOBase):
+        self._text = text
+        self._pending: collections.deque[str] = collections.deque()
+        self.taken: list[str] = []
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        line = self._pending.popleft() if self._pending else self._text.readline()
+        if not line:
+            raise StopIteration
+        self.taken.append(line)
+        return line
+
+    def give_back(self) -> None:
+        """Takes back all lines of the record but the first."""
+        self._pending.extendleft(reversed(self.taken[1:]))
+        del self.taken[1:]
+
+
+def _printable(raw: str) -> str:
+    """Undecodable bytes as `\\xff`, so that the text can be written as UTF-8."""
+    return _UNDECODABLE.sub(lambda match: f"\\x{ord(match.group()) - 0xDC00:02x}", raw)
+
+
+def _columns(count: int) -> str:
+    return f"{count} column" if count == 1 else f"{count} columns"

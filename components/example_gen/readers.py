@@ -1,0 +1,69 @@
+"""The rows of any source that a dataset specification names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from components.example_gen import files as _files
+from components.example_gen.csv_reader import CsvReader
+from components.example_gen.files import fingerprint
+from components.example_gen.parquet_reader import ParquetReader
+from components.example_gen.rejected import Rejected
+from components.example_gen.row import Row
+from components.example_gen.tfds_reader import TfdsReader
+from components.example_gen.tfrecord_reader import TfrecordReader
+from models.spec.dataset_spec import DatasetSpec
+
+__all__ = ["Rejected", "Row", "fingerprint", "list_files", "read_rows"]
+
+
+def list_files(spec: DatasetSpec, data_dir: str | None = None, cache_dir: str | None = None) -> list[str]:
+    """The files a log consists of, sorted: the units that ingestion spreads over workers.
+
+    A tensorflow-datasets source is downloaded and prepared first, where it is not yet,
+    and its prepared shards are the files.
+
+    Args:
+        spec: the dataset specification.
+        data_dir: the folder that holds the files: `source.path`'s, or a builder's
+            official ones.
+        cache_dir: where tensorflow-datasets keeps what it prepared; its own default
+            when absent.
+
+    Raises:
+        UserError: no file matches, one is empty, or the builder cannot be prepared.
+
+    Example:
+
+    ```python
+    spec = DatasetSpec.load("my.yaml")
+    for file in list_files(spec):
+        for row in read_rows(spec, file):
+            ...
+    ```
+    """
+    if spec.source.format != "tfds":
+        return _files.expand(spec.source.path, data_dir)
+    from components.example_gen.builders.prepare import prepare, shards
+
+    return shards(prepare(spec.source.builder, data_dir, cache_dir), spec.source.tfds_split)
+
+
+def read_rows(spec: DatasetSpec, file: str) -> Iterator[Row | Rejected]:
+    """Streams the rows of one of `list_files`, malformed ones as `Rejected`.
+
+    Rows hold the columns of `spec.columns` only, as they stand in the file.
+
+    Raises:
+        UserError: the file cannot be read as the specification says, or lacks a column.
+    """
+    source, columns = spec.source, spec.columns
+    if source.format == "csv":
+        reader = CsvReader(columns, source.delimiter, source.encoding, source.columns)
+    elif source.format == "parquet":
+        reader = ParquetReader(columns)
+    elif source.format == "tfrecord":
+        reader = TfrecordReader(columns, source.compression)
+    else:
+        reader = TfdsReader(columns)
+    return reader.read(file)

@@ -1,0 +1,158 @@
+"""From a log's row to the values of its features."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import math
+
+from components.example_gen.readers import Rejected, Row
+from models.spec.dataset_spec import DatasetSpec
+from models.spec.feature import Feature
+
+
+@dataclasses.dataclass(frozen=True)
+class Parsed:
+    """A row that can be used.
+
+    Attributes:
+        features: feature name to the row's values, as raw examples hold them; derived
+            histories are absent, since they need other rows.
+        label: 1 or 0.
+        time: the interaction's time as a number, when the split or a history asks.
+        user: whose row it is, when the split or a history asks.
+        split_key: what the hash split hashes; empty for other splits.
+        entries: for each derived history, what this row adds to later ones: the
+            entry and the word that stands for it in the sentence.
+    """
+
+    features: dict[str, list]
+    label: int
+    time: float | None
+    user: str | None
+    split_key: bytes
+    entries: tuple[tuple[str, str], ...]
+
+
+class RowParser:
+    """Parses rows by a dataset specification.
+
+    A row becomes `Parsed`, None when the label rule drops it, or `Rejected` with the
+    reason when a value cannot be read.
+
+    Args:
+        spec: the dataset specification.
+
+    Example:
+
+    ```python
+    parser = RowParser(spec)
+    for row in read_rows(spec, file):
+        parsed = parser(row)
+    ```
+    """
+
+    def __init__(self, spec: DatasetSpec):
+        self._label = spec.label
+        self._features = tuple(f for f in spec.features if f.derive is None)
+        derivation = spec.derivation
+        self._time = spec.split.time or (derivation and derivation.time)
+        self._user = spec.split.user or (derivation and derivation.user)
+        hashed = spec.split.by == "hash" or spec.split.test_from is not None
+        self._split_columns = (spec.split.key or spec.columns) if hashed else ()
+        self._entries = tuple(
+            (spec.feature(f.of).source_column,
+             spec.feature(f.text.feature if f.history_text else f.of).source_column)
+            for f in spec.features if f.derive
+        )
+
+    def __call__(self, row: Row) -> Parsed | Rejected | None:
+        values = row.values
+        try:
+            label = self._label(values[self._label.column])
+            if label is None:
+                return None
+            features = {f.name: _feature_values(f, values[f.source_column]) for f in self._features}
+            features["label"] = [label]
+            return Parsed(
+                features=features,
+                label=label,
+                time=parse_time(values[self._time], self._time) if self._time else None,
+                user=_required(values[self._user], self._user) if self._user else None,
+                split_key="\x1f".join(_text(values[c]) for c in self._split_columns).encode(),
+                entries=tuple((_text(values[of]), _text(values[word])) for of, word in self._entries),
+            )
+        except ValueError as error:
+            return Rejected(row.file, row.line, str(error), repr(values))
+
+
+def parse_time(value, column: str) -> float:
+    """A time column's value as a number: the number it is, or an ISO 8601 date's epoch seconds.
+
+    Raises:
+        ValueError: naming the column and the value.
+    """
+    if isinstance(value, (int, float)):
+        time = float(value)
+    elif isinstance(value, datetime.datetime):
+        time = value.replace(tzinfo=value.tzinfo or datetime.timezone.utc).timestamp()
+    else:
+        text = _required(value, column)
+        try:
+            time = float(text)
+        except ValueError:
+            try:
+                moment = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+            except ValueError:
+                raise ValueError(f"column '{column}' is {text!r}, neither a number nor an ISO 8601 date") from None
+            time = moment.replace(tzinfo=moment.tzinfo or datetime.timezone.utc).timestamp()
+    if not math.isfinite(time):
+        raise ValueError(f"column '{column}' is {value!r}, not a time")
+    return time
+
+
+def _feature_values(feature: Feature, value) -> list:
+    if value is None or value == "" or value != value:
+        return []
+    if feature.is_list:
+        entries = value if isinstance(value, (list, tuple)) else _text(value).split(feature.separator)
+        entries = [e for e in (_text(e) for e in entries) if e]
+        return entries[-feature.max_length:] if feature.kind == "history" else entries[:feature.max_length]
+    if isinstance(value, (list, tuple)):
+        if len(value) > 1:
+            raise ValueError(f"column '{feature.source_column}' holds {len(value)} values; a {feature.kind} has one")
+        return _feature_values(feature, value[0]) if value else []
+    if feature.kind == "numeric":
+        try:
+            number = float(value)
+        except ValueError:
+            raise ValueError(f"column '{feature.source_column}' is {value!r}, not a number") from None
+        if math.isnan(number):
+            return []
+        if math.isinf(number):
+            raise ValueError(f"column '{feature.source_column}' is infinite")
+        return [number]
+    text = _text(value)
+    return [text] if text else []
+
+
+def _text(value) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bytes):
+        value = value.decode()
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, float):
+        if math.isnan(value):
+            return ""
+        # A nullable integer column of Parquet arrives as floats: 7.0 is the category 7.
+        return str(int(value)) if value.is_integer() else repr(value)
+    return str(value).strip()
+
+
+def _required(value, column: str) -> str:
+    text = _text(value)
+    if not text:
+        raise ValueError(f"column '{column}' is missing")
+    return text

@@ -1,0 +1,66 @@
+"""Textualiser: every row of the log becomes a sentence."""
+
+from __future__ import annotations
+
+from tfx import types
+from tfx.dsl.components.base import base_beam_component, executor_spec
+from tfx.types import standard_artifacts
+from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+
+from components.textualiser import executor
+
+
+class TextualiserSpec(ComponentSpec):
+    """Specification of `Textualiser`."""
+
+    PARAMETERS = {
+        "dataset_spec": ExecutionParameter(type=str),
+        "text_mode": ExecutionParameter(type=str),
+    }
+    INPUTS = {"examples": ChannelParameter(type=standard_artifacts.Examples)}
+    OUTPUTS = {
+        "textualised_examples": ChannelParameter(type=standard_artifacts.Examples),
+        "texts": ChannelParameter(type=standard_artifacts.Examples),
+    }
+
+
+class Textualiser(base_beam_component.BaseBeamComponent):
+    """Adds each side's sentence to raw examples (CTRL, arXiv 2306.02841, sec. 4.1).
+
+    In the text mode `frozen` it also gathers the distinct texts, so that a language
+    model that is not trained encodes each once, and puts their fingerprints into the
+    rows. A history would make the user's text unique to its row: there it is left out
+    of the text, and its entries point to the texts of their items instead.
+
+    Args:
+        examples: raw examples with the splits `train`, `validation`, `test`.
+        dataset_spec: `DatasetSpec.to_json()`.
+        text_mode: `frozen` or `finetune`.
+
+    Outputs `textualised_examples` (the same splits) and `texts` (`key` and `text`, one
+    split a side and one a history; no split in the mode `finetune`).
+
+    Example:
+
+    ```python
+    textualiser = Textualiser(
+        examples=example_gen.outputs["examples"],
+        dataset_spec=spec.to_json(),
+        text_mode="frozen",
+    )
+    ```
+    """
+
+    SPEC_CLASS = TextualiserSpec
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
+
+    def __init__(self, examples: types.BaseChannel, dataset_spec: str, text_mode: str):
+        super().__init__(
+            TextualiserSpec(
+                examples=examples,
+                dataset_spec=dataset_spec,
+                text_mode=text_mode,
+                textualised_examples=types.Channel(type=standard_artifacts.Examples),
+                texts=types.Channel(type=standard_artifacts.Examples),
+            )
+        )

@@ -1,0 +1,130 @@
+"""Executor of Textualiser."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+
+import apache_beam as beam
+from tfx.dsl.components.base import base_beam_executor
+from tfx.dsl.io import fileio
+from tfx.types import artifact_utils
+
+from components import beam_io
+from models import raw_example
+from models.sentence_writer import SentenceWriter
+from models.spec.dataset_spec import DatasetSpec
+
+# The distinct texts one bundle remembers, so that most repetitions never reach the shuffle.
+_SEEN = 100_000
+# Texts of one side that are kept to be written once.
+_CACHED_SENTENCES = 100_000
+
+
+class Executor(base_beam_executor.BaseBeamExecutor):
+    """Writes sentences and gathers distinct texts; see `component.Textualiser`."""
+
+    def Do(self, input_dict, output_dict, exec_properties) -> None:
+        """Runs the textualisation."""
+        self._log_startup(input_dict, output_dict, exec_properties)
+        spec = DatasetSpec.from_json(exec_properties["dataset_spec"])
+        frozen = exec_properties["text_mode"] == "frozen"
+        source = artifact_utils.get_single_instance(input_dict["examples"])
+        target = artifact_utils.get_single_instance(output_dict["textualised_examples"])
+        texts = artifact_utils.get_single_instance(output_dict["texts"])
+        splits = beam_io.splits_of(source)
+        tables = [*spec.text_sides, *(f.name for f in spec.text_histories)] if frozen else []
+        target.split_names = source.split_names
+        texts.split_names = artifact_utils.encode_split_names(tables)
+        fileio.makedirs(texts.uri)
+
+        with self._make_beam_pipeline() as pipeline:
+            found = []
+            for split in splits:
+                outputs = (
+                    pipeline
+                    | f"Read[{split}]" >> beam_io.read_examples(source.uri, split)
+                    | f"Textualise[{split}]" >> beam.ParDo(_Textualise(spec, frozen)).with_outputs(
+                        "texts", main="examples")
+                )
+                _ = outputs.examples | f"Write[{split}]" >> beam_io.write_examples(target.uri, split)
+                found.append(outputs.texts)
+            if frozen:
+                _write_texts(found, tables, texts.uri)
+
+
+def _write_texts(found: list, tables: list[str], uri: str) -> None:
+    """Writes (table, key, text) once a table and key, whatever split it was seen in."""
+    distinct = (
+        found
+        | "Texts" >> beam.Flatten()
+        | "KeyByTable" >> beam.Map(lambda entry: (entry[:2], entry[2]))
+        # An item whose text changed over time keeps one of its texts: the same on every run.
+        | "OncePerKey" >> beam.CombinePerKey(max)
+    )
+    for name in tables:
+        _ = (
+            distinct
+            | f"Of[{name}]" >> beam.Filter(lambda entry, name: entry[0][0] == name, name)
+            | f"Encode[{name}]" >> beam.Map(
+                lambda entry: raw_example.encode({"key": [entry[0][1]], "text": [entry[1]]}))
+            | f"WriteTexts[{name}]" >> beam_io.write_examples(uri, name, shards=1)
+        )
+
+
+class _Textualise(beam.DoFn):
+    """Appends sentences (and text keys) to examples; distinct texts go to `texts`."""
+
+    def __init__(self, spec: DatasetSpec, frozen: bool):
+        self._spec_json = spec.to_json()
+        self._frozen = frozen
+
+    def setup(self):
+        self._spec = DatasetSpec.from_json(self._spec_json)
+        self._writer = SentenceWriter(self._spec)
+        self._cached = {
+            side: (
+                tuple(f.name for f in self._spec.side(side) if f.text and f.kind != "history"),
+                functools.lru_cache(_CACHED_SENTENCES)(functools.partial(self._write_side, side)),
+            )
+            for side in self._spec.text_sides
+        }
+
+    def start_bundle(self):
+        self._seen = set()
+
+    def process(self, serialized: bytes):
+        values = raw_example.decode(serialized)
+        added, texts = {}, {}
+        for side, (names, write) in self._cached.items():
+            # Few texts differ once the history is left out, so most come from the cache.
+            texts[side] = write(tuple((n, tuple(values.get(n, ()))) for n in names))
+            has_history = any(f.side == side for f in self._spec.text_histories)
+            added[f"{side}_sentence"] = [self._writer.side(side, values) if has_history else texts[side]]
+        if self._frozen:
+            for side, text in texts.items():
+                key = fingerprint(text)
+                added[f"{side}_text_key"] = [key]
+                yield from self._text(side, key, text)
+            for history in self._spec.text_histories:
+                entries = values.get(history.name, ())
+                added[f"{history.name}_text_key"] = [fingerprint(e) for e in entries]
+                for item in values.get(history.of, ()):
+                    yield from self._text(history.name, fingerprint(item), texts["item"])
+        # Serialized protocol buffers merge by concatenation: the row is not encoded again.
+        yield serialized + raw_example.encode(added)
+
+    def _write_side(self, side: str, items: tuple) -> str:
+        return self._writer.side(side, dict(items), with_history=False)
+
+    def _text(self, table: str, key: int, text: str):
+        if (table, key, text) not in self._seen:
+            if len(self._seen) < _SEEN:
+                self._seen.add((table, key, text))
+            yield beam.pvalue.TaggedOutput("texts", (table, key, text))
+
+
+def fingerprint(text: str | bytes) -> int:
+    """A signed 64-bit fingerprint of a text, stable over runs and machines; never 0."""
+    data = text if isinstance(text, bytes) else text.encode()
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "big", signed=True) or 1

@@ -1,0 +1,90 @@
+"""Trainer: TFX's Trainer with the text vectors as one more input."""
+
+from __future__ import annotations
+
+from tfx import types
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.proto import trainer_pb2
+from tfx.types import standard_artifacts
+from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+from tfx.utils import json_utils
+
+from components.trainer import executor
+
+
+class TrainerSpec(ComponentSpec):
+    """Specification of `Trainer`: the keys are those of TFX's own."""
+
+    PARAMETERS = {
+        "train_args": ExecutionParameter(type=trainer_pb2.TrainArgs, use_proto=True),
+        "eval_args": ExecutionParameter(type=trainer_pb2.EvalArgs, use_proto=True),
+        "run_fn": ExecutionParameter(type=str),
+        "custom_config": ExecutionParameter(type=str),
+    }
+    INPUTS = {
+        "examples": ChannelParameter(type=standard_artifacts.Examples),
+        "transform_graph": ChannelParameter(type=standard_artifacts.TransformGraph),
+        "base_model": ChannelParameter(type=standard_artifacts.Model, optional=True),
+        "text_vectors": ChannelParameter(type=standard_artifacts.Examples, optional=True),
+    }
+    OUTPUTS = {
+        "model": ChannelParameter(type=standard_artifacts.Model),
+        "model_run": ChannelParameter(type=standard_artifacts.ModelRun),
+    }
+
+
+class Trainer(base_component.BaseComponent):
+    """Runs a `run_fn`, named by its dotted path, on transformed examples.
+
+    TFX's Trainer has no input for anything but examples, a graph and a base model; the
+    alignment also needs the vectors of the distinct texts.
+
+    Args:
+        run_fn: dotted path of a function of `fn_args`.
+        examples: transformed examples with the splits `train` and `validation`.
+        transform_graph: the transform graph they were made with.
+        custom_config: settings for `run_fn`, serialisable as JSON.
+        base_model: the model to start from.
+        text_vectors: vectors of the distinct texts, from `TextEncoder`.
+
+    Outputs `model` and `model_run` (TensorBoard logs, training history).
+
+    Example:
+
+    ```python
+    aligner = Trainer(
+        run_fn="pipeline.run_fns.alignment.run_fn",
+        examples=transform.outputs["transformed_examples"],
+        transform_graph=transform.outputs["transform_graph"],
+        text_vectors=text_encoder.outputs["text_vectors"],
+        custom_config={"dataset_spec": spec.to_json()},
+    ).with_id("AlignmentTrainer")
+    ```
+    """
+
+    SPEC_CLASS = TrainerSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
+
+    def __init__(
+        self,
+        run_fn: str,
+        examples: types.BaseChannel,
+        transform_graph: types.BaseChannel,
+        custom_config: dict,
+        base_model: types.BaseChannel | None = None,
+        text_vectors: types.BaseChannel | None = None,
+    ):
+        super().__init__(
+            TrainerSpec(
+                run_fn=run_fn,
+                examples=examples,
+                transform_graph=transform_graph,
+                base_model=base_model,
+                text_vectors=text_vectors,
+                train_args=trainer_pb2.TrainArgs(splits=["train"]),
+                eval_args=trainer_pb2.EvalArgs(splits=["validation"]),
+                custom_config=json_utils.dumps(custom_config),
+                model=types.Channel(type=standard_artifacts.Model),
+                model_run=types.Channel(type=standard_artifacts.ModelRun),
+            )
+        )

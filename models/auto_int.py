@@ -1,0 +1,150 @@
+"""The AutoInt backbone."""
+
+import keras
+from keras import ops
+
+from models.spec.errors import UserError
+
+
+@keras.saving.register_keras_serializable(package="ctrl")
+class AutoInt(keras.layers.Layer):
+    """Learns feature interactions by self-attention over the fields (arXiv 1810.11921).
+
+    A stack of interacting layers (sec. 4.4): multi-head attention in which the fields of
+    a row attend to one another by unscaled inner products, a residual projection, and a
+    ReLU. Their output, flattened, stands beside that of an optional feed-forward tower on
+    the same vectors (the paper's AutoInt+). See `models/backbones.py` for the interface.
+
+    Args:
+        num_layers: interacting layers; 0 passes the vectors on as they are.
+        num_heads: attention heads.
+        head_dim: width of a head; None is the embedding's width divided by `num_heads`.
+        hidden_units: widths of the tower's layers; empty for no tower.
+        batch_norm: whether the tower normalises each layer over the batch.
+        dropout: share of the tower's activations dropped in training.
+
+    Call arguments:
+        inputs: float tensor `[batch, fields, dim]`.
+        training: whether dropout and batch normalisation are in training mode.
+
+    Returns:
+        Float tensor `[batch, h]`: attention part, then tower.
+
+    Raises:
+        UserError: an option is out of range, or the embedding's width is no multiple of
+            `num_heads` where `head_dim` is None.
+
+    Example:
+
+    ```python
+    AutoInt(num_layers=2, hidden_units=(64,))(keras.random.normal((4, 9, 32))).shape  # (4, 9 * 32 + 64)
+    ```
+    """
+
+    def __init__(self, num_layers=3, num_heads=2, head_dim=None, hidden_units=(256, 128, 64), batch_norm=True,
+                 dropout=0.1, **kwargs):
+        super().__init__(**kwargs)
+        for name, value, least in (("num_layers", num_layers, 0), ("num_heads", num_heads, 1),
+                                   ("head_dim", head_dim or 1, 1), ("hidden_units", min(hidden_units, default=1), 1)):
+            if value < least:
+                raise UserError(f"backbone autoint: {name} is {value}; it must be {least} or more")
+        if not 0 <= dropout < 1:
+            raise UserError(f"backbone autoint: dropout is {dropout}; it must be at least 0 and below 1")
+        self.num_layers = num_layers
+        self.num_heads = num_heads
+        self.head_dim = head_dim
+        self.hidden_units = tuple(hidden_units)
+        self.batch_norm = batch_norm
+        self.dropout = dropout
+
+    def build(self, input_shape):
+        _, num_fields, dim = input_shape
+        if self.head_dim is None and dim % self.num_heads:
+            raise UserError(f"backbone autoint: the embedding's width {dim} is no multiple of num_heads "
+                            f"{self.num_heads}; change one of them or give head_dim")
+        head_dim = self.head_dim or dim // self.num_heads
+        self._interacting = [_InteractingLayer(self.num_heads, head_dim) for _ in range(self.num_layers)]
+        width = dim
+        for layer in self._interacting:
+            layer.build((None, num_fields, width))
+            width = self.num_heads * head_dim
+        self._tower = []
+        tower_width = num_fields * dim
+        for units in self.hidden_units:
+            # The normalisation's own offset makes a bias before it useless.
+            block = [keras.layers.Dense(units, use_bias=not self.batch_norm)]
+            if self.batch_norm:
+                # Momentum 0.99, the default, would leave the moving averages near their initial
+                # values through the first epochs of a small log.
+                block.append(keras.layers.BatchNormalization(momentum=0.9))
+            block += [keras.layers.Activation("relu"), keras.layers.Dropout(self.dropout)]
+            for layer in block:
+                layer.build((None, tower_width if layer is block[0] else units))
+            tower_width = units
+            self._tower.append(keras.Sequential(block))
+        self._width = num_fields * width + (tower_width if self._tower else 0)
+        self.built = True
+
+    def call(self, inputs, training=False):
+        attended = inputs
+        for layer in self._interacting:
+            attended = layer(attended)
+        attended = _flatten(attended)
+        if not self._tower:
+            return attended
+        hidden = _flatten(inputs)
+        for block in self._tower:
+            hidden = block(hidden, training=training)
+        return ops.concatenate([attended, hidden], axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], self._width)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_layers": self.num_layers,
+            "num_heads": self.num_heads,
+            "head_dim": self.head_dim,
+            "hidden_units": list(self.hidden_units),
+            "batch_norm": self.batch_norm,
+            "dropout": self.dropout,
+        }
+
+
+class _InteractingLayer(keras.layers.Layer):
+    """Multi-head self-attention over fields with a residual projection and a ReLU (sec. 4.4, eq. 5 to 8)."""
+
+    def __init__(self, num_heads, head_dim, **kwargs):
+        super().__init__(**kwargs)
+        self.num_heads = num_heads
+        self.head_dim = head_dim
+
+    def build(self, input_shape):
+        shape = (input_shape[-1], self.num_heads * self.head_dim)
+        self._query, self._key, self._value, self._residual = (
+            self.add_weight(name=name, shape=shape, initializer="glorot_uniform")
+            for name in ("query", "key", "value", "residual"))
+        self.built = True
+
+    def call(self, inputs):
+        num_fields, dim = inputs.shape[1:]
+        width = self.num_heads * self.head_dim
+        # One product for all projections, laid out head by head so that splitting it needs no transposition,
+        # and one batched product a head: measured at more than twice the speed of a rank-4 attention.
+        per_head = [ops.reshape(w, (dim, self.num_heads, self.head_dim))
+                    for w in (self._query, self._key, self._value)]
+        kernel = ops.concatenate(
+            [ops.reshape(ops.concatenate(per_head, axis=-1), (dim, 3 * width)), self._residual], axis=-1)
+        projected = ops.reshape(ops.matmul(ops.reshape(inputs, (-1, dim)), kernel), (-1, num_fields, 4 * width))
+        parts = ops.split(projected, [self.head_dim * i for i in range(1, 3 * self.num_heads + 1)], axis=-1)
+        heads = []
+        for head in range(self.num_heads):
+            query, key, value = parts[3 * head : 3 * head + 3]
+            attention = ops.softmax(ops.matmul(query, ops.swapaxes(key, 1, 2)), axis=-1)
+            heads.append(ops.matmul(attention, value))
+        return ops.relu(ops.concatenate(heads, axis=-1) + parts[-1])
+
+
+def _flatten(x):
+    return ops.reshape(x, (-1, x.shape[1] * x.shape[2]))

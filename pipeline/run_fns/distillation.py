@@ -1,0 +1,46 @@
+"""Stage 2: the aligned ID model learns clicks, and what its teacher knows (sec. 4.3)."""
+
+from __future__ import annotations
+
+import os
+
+from models.distiller import Distiller
+from models.teacher_model import TeacherModel
+from models.training import compile_ctr
+from pipeline.run_fns.alignment import ALIGNED, new_alignment_model
+from pipeline.run_fns.stage import Stage
+from serving.export import export_ctr_model
+
+
+def run_fn(fn_args) -> None:
+    """Fine-tunes the teacher and then the student; exports the student."""
+    stage = Stage(fn_args, "student")
+    training, options = stage.config.training, stage.config.distillation
+    rates = {"learning_rate": training.learning_rate, "weight_decay": training.weight_decay}
+
+    teacher = None
+    if options.weight > 0:
+        # The teacher keeps both modalities, so it has an aligned model of its own to train.
+        aligned = _aligned(stage, fn_args.base_model)
+        aligned.ctr_model.reset_output_layer()
+        teacher = TeacherModel(aligned.ctr_model, aligned.tower)
+        stage.build(teacher)
+        compile_ctr(teacher, **rates)
+        stage.name = "teacher"
+        stage.fit_on_clicks(teacher, "teacher", options.teacher_epochs)
+
+    stage.name = "student"
+    student = _aligned(stage, fn_args.base_model).ctr_model
+    # Sec. 4.3: a new output layer on the aligned representation.
+    student.reset_output_layer()
+    distiller = Distiller(student, teacher, weight=options.weight, temperature=options.temperature)
+    stage.build(distiller)
+    compile_ctr(distiller, **rates)
+    stage.fit_on_clicks(distiller, "student", training.epochs)
+    export_ctr_model(student, stage.tft_output, stage.spec, fn_args.serving_model_dir)
+
+
+def _aligned(stage: Stage, base_model: str):
+    model = new_alignment_model(stage)
+    model.load_weights(os.path.join(base_model, ALIGNED))
+    return model

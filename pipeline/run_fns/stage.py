@@ -1,0 +1,121 @@
+"""What every training stage starts from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+
+import keras
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from models import input_pipeline, training
+from models.ctr_model import CTRModel
+from models.language_model import LanguageModel
+from models.language_tower import LanguageTower
+from models.preprocessing import fields
+from models.spec.dataset_spec import DatasetSpec
+from models.text_table import TextTable
+from models.text_tower import TextTower
+from pipeline.config import RunConfig
+
+_log = logging.getLogger("ctrl.train")
+
+
+class Stage:
+    """A training stage: its data, its models' parts, and where it can go on from.
+
+    Args:
+        fn_args: what TFX's Trainer hands to a `run_fn`; `custom_config` holds
+            `dataset_spec`, `config` (the groups of `RunConfig` that the stage reads),
+            `checkpoint_dir` and `text_vectors`.
+        name: short name, for progress lines.
+    """
+
+    def __init__(self, fn_args, name: str):
+        self._fn_args = fn_args
+        self.name = name
+        custom = fn_args.custom_config
+        self.spec = DatasetSpec.from_json(custom["dataset_spec"])
+        self.config = RunConfig.model_validate(custom["config"])
+        self.tft_output = tft.TFTransformOutput(fn_args.transform_output)
+        self.fields = fields(self.spec, self.tft_output)
+        self._vectors = custom.get("text_vectors")
+        self._tables = TextTable.load(self._vectors) if self._vectors else None
+        # Checkpoints belong to this very data and configuration: anything else starts afresh.
+        key = json.dumps(
+            [custom["config"], custom["dataset_spec"], fn_args.transform_output, fn_args.train_files,
+             self._vectors, fn_args.base_model], sort_keys=True)
+        self.checkpoint_dir = os.path.join(
+            custom["checkpoint_dir"], hashlib.sha256(key.encode()).hexdigest()[:16])
+        keras.utils.set_random_seed(self.config.seed)
+
+    def new_ctr_model(self) -> CTRModel:
+        """A new ID model, built, with initial weights."""
+        model = CTRModel(
+            self.fields, backbone=self.config.backbone, embedding_dim=self.config.embedding_dim,
+            backbone_options=self.config.backbone_options, embedding_l2=self.config.training.embedding_l2)
+        self.build(model)
+        return model
+
+    def new_tower(self):
+        """The text tower of the text mode."""
+        if self.config.text_mode == "frozen":
+            return TextTower({name: table.vectors for name, table in self._tables.items()})
+        return LanguageTower(LanguageModel.load(self.config.language_model))
+
+    def build(self, model) -> None:
+        """Creates a model's weights by running it on a few rows."""
+        features, _ = next(iter(self.dataset("validation", 2).take(1)))
+        model(features)
+
+    def dataset(self, split: str, batch_size: int, training_order: bool = False) -> tf.data.Dataset:
+        """Batches of (features, label) of `train` or `validation`.
+
+        Args:
+            split: `train` or `validation`.
+            batch_size: rows a batch.
+            training_order: shuffle, and leave out the last, smaller batch.
+        """
+        return input_pipeline.make_dataset(
+            self._files(split),
+            self.tft_output.transformed_feature_spec(),
+            batch_size,
+            shuffle_buffer=self.config.training.shuffle_buffer if training_order else 0,
+            seed=self.config.seed,
+            text_tables=self._tables,
+            drop_remainder=training_order,
+        )
+
+    def rows(self, split: str) -> int:
+        """How many rows a split has."""
+        return input_pipeline.count_rows(self._files(split))
+
+    def fit(self, model, part: str, train, validation, *, epochs: int, monitor: str, patience: int,
+            batch_size: int, mode: str = "max"):
+        """Trains with checkpoints, progress lines and TensorBoard logs; see `training.fit`."""
+        return training.fit(
+            model, train, validation,
+            epochs=epochs, checkpoint_dir=os.path.join(self.checkpoint_dir, part),
+            log_dir=os.path.join(self._fn_args.model_run_dir, part),
+            monitor=monitor, mode=mode, patience=patience,
+            steps_per_epoch=None, progress=self.progress)
+
+    def fit_on_clicks(self, model, part: str, epochs: int):
+        """Trains on clicks until the validation AUC no longer rises."""
+        options = self.config.training
+        return self.fit(
+            model, part,
+            self.dataset("train", options.batch_size, training_order=True),
+            self.dataset("validation", options.batch_size),
+            epochs=epochs, monitor="val_auc", patience=options.patience, batch_size=options.batch_size)
+
+    def progress(self, line: str) -> None:
+        """Shows one line of progress."""
+        _log.info("%s: %s", self.name, line)
+
+    def _files(self, split: str) -> list[str]:
+        patterns = {"train": self._fn_args.train_files, "validation": self._fn_args.eval_files}[split]
+        return sorted(file for pattern in patterns for file in tf.io.gfile.glob(pattern))

@@ -1,0 +1,112 @@
+"""Reads what a run recorded in ML Metadata and wrote as artifacts."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+
+import tensorflow_model_analysis as tfma
+from ml_metadata import proto as mlmd_proto
+from tfx.orchestration import metadata
+from tfx.dsl.io import fileio
+
+from components.example_gen.executor import REJECTED, SUMMARY
+from pipeline.evaluation import AUC, CALIBRATION, COUNT, LOGLOSS
+from pipeline.local_runner import ComponentRun
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluated:
+    """One model's figures on the test split.
+
+    Attributes:
+        overall: metric name to value.
+        slices: slice name, as `gender = F`, to the same.
+    """
+
+    overall: dict[str, float]
+    slices: dict[str, dict[str, float]]
+
+
+class RunInspection:
+    """The artifacts of one run's components.
+
+    Args:
+        connection: the ML Metadata store's connection configuration.
+        components: the run's components, as the runner recorded them.
+    """
+
+    def __init__(self, connection, components: list[ComponentRun]):
+        self._outputs: dict[str, dict[str, list]] = {}
+        with metadata.Metadata(connection) as handle:
+            store = handle.store
+            by_execution = {c.execution_id: c.node for c in components}
+            events = store.get_events_by_execution_ids(list(by_execution))
+            wanted = [e for e in events if e.type in (
+                mlmd_proto.Event.OUTPUT, mlmd_proto.Event.DECLARED_OUTPUT)]
+            artifacts = {a.id: a for a in store.get_artifacts_by_id([e.artifact_id for e in wanted])}
+            for event in wanted:
+                key = event.path.steps[0].key
+                self._outputs.setdefault(by_execution[event.execution_id], {}).setdefault(key, []).append(
+                    artifacts[event.artifact_id])
+
+    def uri(self, node: str, key: str) -> str | None:
+        """URI of a component's output, or None when it has none."""
+        found = self._outputs.get(node, {}).get(key)
+        return found[-1].uri if found else None
+
+    def flag(self, node: str, key: str, name: str) -> int | None:
+        """An integer custom property of a component's output."""
+        found = self._outputs.get(node, {}).get(key)
+        return found[-1].custom_properties[name].int_value if found else None
+
+    def text(self, node: str, key: str, name: str) -> str | None:
+        """A string custom property of a component's output."""
+        found = self._outputs.get(node, {}).get(key)
+        return found[-1].custom_properties[name].string_value if found else None
+
+    def ingestion(self) -> dict:
+        """Ingestion's summary: counts and split sizes."""
+        uri = self.uri("ExampleGen", "report")
+        with fileio.open(os.path.join(uri, SUMMARY)) as f:
+            return {**json.load(f), "dead_letters": os.path.join(uri, REJECTED)}
+
+    def evaluated(self, node: str) -> Evaluated | None:
+        """The figures that an Evaluator computed, or None when it did not run."""
+        uri = self.uri(node, "evaluation")
+        if uri is None:
+            return None
+        overall, slices = {}, {}
+        for key, outputs in tfma.load_eval_result(uri, model_name=self._model_name(uri)).slicing_metrics:
+            values = {
+                name: metric.get("doubleValue", float("nan"))
+                for name, metric in outputs[""][""].items() if name in (AUC, LOGLOSS, CALIBRATION, COUNT)
+            }
+            if key:
+                slices[", ".join(f"{k} = {_text(v)}" for k, v in key)] = values
+            else:
+                overall = values
+        return Evaluated(overall, slices)
+
+    def gate_failures(self, node: str) -> list[str]:
+        """Why the gate refused, one line a threshold; empty when it did not."""
+        uri = self.uri(node, "evaluation")
+        result = tfma.load_validation_result(uri)
+        lines = []
+        for per_slice in result.metric_validations_per_slice:
+            for failure in per_slice.failures:
+                lines.append(f"{failure.metric_key.name}: {failure.message or failure.metric_threshold}".strip())
+        if not lines and not result.validation_ok:
+            lines = [str(result.missing_thresholds or "the evaluation holds no validation result")]
+        return [" ".join(line.split()) for line in lines]
+
+    @staticmethod
+    def _model_name(uri: str) -> str | None:
+        config = tfma.load_eval_config(uri) if hasattr(tfma, "load_eval_config") else None
+        names = [spec.name for spec in config.model_specs] if config else []
+        return "candidate" if "candidate" in names else None
+
+
+def _text(value) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

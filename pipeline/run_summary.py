@@ -1,0 +1,130 @@
+"""What a run prints at its end, and keeps as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+
+from models.spec.dataset_spec import DatasetSpec
+from pipeline.config import RunConfig
+from pipeline.evaluation import AUC, CALIBRATION, COUNT, LOGLOSS
+from pipeline.layout import RunLayout
+from pipeline.local_runner import ComponentRun, LocalRunner
+from pipeline.pipeline import GATE, PLAIN_EVALUATOR
+from pipeline.run_inspection import Evaluated, RunInspection
+
+PUSHED, NOT_PUSHED = "PUSHED", "NOT PUSHED"
+
+
+@dataclasses.dataclass(frozen=True)
+class RunSummary:
+    """A run's outcome.
+
+    Attributes:
+        run_id: in ML Metadata.
+        dataset: name of the dataset.
+        language_model: name, text mode and whether it was pre-trained.
+        backbone: name of the backbone.
+        fields: names of the features the ID model reads.
+        ingestion: counts of rows, see `components.artifacts.IngestionReport`.
+        components: how each component went.
+        seconds: wall time of everything.
+        plain: figures of the plain backbone, when it was trained.
+        student: figures of the student.
+        verdict: `PUSHED` or `NOT PUSHED`.
+        reasons: why not.
+        pushed_path: the pushed version, also when an earlier run pushed it.
+        layout: where everything is.
+    """
+
+    run_id: str
+    dataset: str
+    language_model: dict
+    backbone: str
+    fields: tuple[str, ...]
+    ingestion: dict
+    components: list[ComponentRun]
+    seconds: float
+    plain: Evaluated | None
+    student: Evaluated
+    verdict: str
+    reasons: list[str]
+    pushed_path: str | None
+    layout: RunLayout
+
+    def to_dict(self) -> dict:
+        """As plain JSON values."""
+        values = dataclasses.asdict(self)
+        values["layout"] = str(self.layout.root)
+        return values
+
+    def render(self, path: pathlib.Path) -> str:
+        """As text for the terminal; `path` is where the JSON is kept."""
+        rows = self.ingestion["rows"]
+        lines = [
+            "",
+            f"Run {self.run_id} of {self.dataset}",
+            f"  rows        {self.ingestion['read']:,} read, {self.ingestion['dropped']:,} dropped by the label rule, "
+            f"{self.ingestion['rejected']:,} rejected",
+            f"  splits      " + ", ".join(
+                f"{name} {count:,} ({self.ingestion['positive'][name] / count:.1%} positive)"
+                for name, count in rows.items()) + f"; by {self.ingestion['split_by']}",
+            f"  fields      {len(self.fields)}: {', '.join(self.fields)}",
+            f"  text        {self.language_model['name']}, {self.language_model['text_mode']}"
+            + ("" if self.language_model["pretrained"] else " (UNTRAINED: for tests only)"),
+            f"  time        {self.seconds:.0f} s: " + ", ".join(
+                f"{c.node} " + ("reused" if c.cached else f"{c.seconds:.0f} s") for c in self.components),
+            "",
+            f"  {'test split':<28}{'AUC':>9}{'logloss':>10}{'calibration':>13}{'rows':>11}",
+        ]
+        if self.plain:
+            lines.append(_figures(f"plain {self.backbone}", self.plain.overall))
+        lines.append(_figures("student", self.student.overall))
+        if self.plain:
+            lines.append(_differences(self.plain.overall, self.student.overall))
+        lines += ["", f"  verdict     {self.verdict}" + "".join(f"\n              {r}" for r in self.reasons)]
+        if self.pushed_path:
+            lines.append(f"  model       {self.pushed_path}")
+        lines += [
+            f"  rejected    {self.ingestion['dead_letters']}",
+            f"  summary     {path}",
+            f"  metadata    {self.layout.metadata}",
+            f"  curves      tensorboard --logdir {self.layout.artifacts}",
+            f"  next        ctrl serve --root {self.layout.root.parent} --dataset {self.dataset}",
+        ]
+        return "\n".join(lines)
+
+
+def summarise(
+    connection, runner: LocalRunner, spec: DatasetSpec, config: RunConfig, layout: RunLayout,
+    pretrained: bool, seconds: float,
+) -> RunSummary:
+    """Gathers a finished run's summary from its artifacts."""
+    inspection = RunInspection(connection, runner.components)
+    pushed = inspection.flag("Pusher", "pushed_model", "pushed") == 1
+    return RunSummary(
+        run_id=runner.run_id,
+        dataset=spec.name,
+        language_model={
+            "name": config.language_model, "text_mode": config.text_mode, "pretrained": pretrained},
+        backbone=config.backbone,
+        fields=tuple(f.name for f in spec.model_features),
+        ingestion=inspection.ingestion(),
+        components=runner.components,
+        seconds=seconds,
+        plain=inspection.evaluated(PLAIN_EVALUATOR),
+        student=inspection.evaluated(GATE),
+        verdict=PUSHED if pushed else NOT_PUSHED,
+        reasons=[] if pushed else inspection.gate_failures(GATE),
+        pushed_path=inspection.text("Pusher", "pushed_model", "pushed_destination") if pushed else None,
+        layout=layout,
+    )
+
+
+def _figures(name: str, values: dict[str, float]) -> str:
+    return (f"  {name:<28}{values[AUC]:>9.4f}{values[LOGLOSS]:>10.4f}{values[CALIBRATION]:>13.3f}"
+            f"{int(values[COUNT]):>11,}")
+
+
+def _differences(plain: dict[str, float], student: dict[str, float]) -> str:
+    return f"  {'difference':<28}{student[AUC] - plain[AUC]:>+9.4f}{student[LOGLOSS] - plain[LOGLOSS]:>+10.4f}"

@@ -1,0 +1,1 @@
+"""Export of the student, the embedded gRPC server and the client."""

@@ -1,0 +1,138 @@
+"""One loaded version of a model."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import tensorflow as tf
+from google.protobuf import message
+
+from serving.request_error import RequestError
+from serving.tensors import to_array
+
+DEFAULT_SIGNATURE = "serving_default"
+_INTERNAL = "__saved_model_init_op"
+
+
+class Servable:
+    """Loads a SavedModel and runs its signatures; safe to use from many threads.
+
+    A session's callable is used, not the eager signature: measured on the same model
+    it takes a third off the time of a request of one row. Memory is given back when the
+    last reference goes, so requests under way on an old version end undisturbed.
+
+    Args:
+        directory: a version directory, with `saved_model.pb`.
+        version: its number.
+
+    Raises:
+        OSError, ValueError, tf.errors.OpError: it cannot be loaded.
+
+    Example:
+
+    ```python
+    servable = Servable("serving/1718000000", 1718000000)
+    servable.warm_up()
+    servable.run("serving_default", {"examples": proto}, ["probability"])
+    ```
+    """
+
+    def __init__(self, directory: str, version: int):
+        self.version = version
+        graph = tf.Graph()
+        self._session = tf.compat.v1.Session(graph=graph)
+        with graph.as_default():
+            meta_graph = _load(self._session, directory)
+        self.signatures = {n: s for n, s in meta_graph.signature_def.items() if n != _INTERNAL}
+        # Built now, not at a request: a graph that is changed while it runs is rebuilt.
+        self._callables = {
+            name: self._session.make_callable(
+                [signature.outputs[o].name for o in sorted(signature.outputs)],
+                [signature.inputs[i].name for i in sorted(signature.inputs)])
+            for name, signature in self.signatures.items()
+        }
+        graph.finalize()
+
+    def warm_up(self, rows: Sequence[int] = (1, 100)) -> None:
+        """Runs the default signature on empty examples, so that no request pays for the first run.
+
+        Raises:
+            ValueError: there is no default signature, or an answer is not finite.
+            tf.errors.OpError: the graph fails.
+        """
+        if DEFAULT_SIGNATURE not in self.signatures:
+            raise ValueError(f"it has no signature {DEFAULT_SIGNATURE!r}; there are: {self._names()}")
+        for count in rows:
+            for values in self._callables[DEFAULT_SIGNATURE](np.array([b""] * count, dtype=object)):
+                if not np.all(np.isfinite(values)):
+                    raise ValueError("its answer to an empty example is not a finite number")
+
+    def run(self, signature_name: str, inputs: Mapping, outputs: Sequence[str] = ()) -> dict[str, np.ndarray]:
+        """Answers one request.
+
+        Args:
+            signature_name: which signature; "" for the default one.
+            inputs: name to `TensorProto`.
+            outputs: the outputs that are wanted; all when empty.
+
+        Returns:
+            Output name to array.
+
+        Raises:
+            RequestError: NOT_FOUND for a signature; INVALID_ARGUMENT for anything else
+                that is wrong with the request, naming the input.
+        """
+        name = signature_name or DEFAULT_SIGNATURE
+        signature = self.signatures.get(name)
+        if signature is None:
+            raise RequestError.not_found(f"no signature {name!r} in version {self.version}; there are: {self._names()}")
+        unknown = sorted(set(inputs) - set(signature.inputs))
+        missing = sorted(set(signature.inputs) - set(inputs))
+        if unknown or missing:
+            what = f"has the input '{unknown[0]}'" if unknown else f"lacks the input '{missing[0]}'"
+            raise RequestError.invalid(
+                f"the request {what}; signature {name!r} takes: {', '.join(sorted(signature.inputs))}")
+        unknown = sorted(set(outputs) - set(signature.outputs))
+        if unknown:
+            raise RequestError.invalid(
+                f"signature {name!r} has no output '{unknown[0]}'; there are: {', '.join(sorted(signature.outputs))}")
+        arrays = {i: to_array(i, inputs[i], signature.inputs[i]) for i in sorted(signature.inputs)}
+        try:
+            values = self._callables[name](*arrays.values())
+        # The session decodes its error message strictly, and the message may quote the request's bytes.
+        except (tf.errors.InvalidArgumentError, UnicodeDecodeError) as error:
+            raise RequestError.invalid(_explain(arrays, error)) from error
+        results = dict(zip(sorted(signature.outputs), values))
+        return {o: results[o] for o in outputs} if outputs else results
+
+    def _names(self) -> str:
+        return ", ".join(sorted(self.signatures)) or "none"
+
+
+def _load(session: tf.compat.v1.Session, directory: str):
+    """Loads into the session; quiet about the loader being a TensorFlow 1 interface, which it is."""
+    logger = tf.get_logger()
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        return tf.compat.v1.saved_model.load(session, [tf.saved_model.SERVING], directory)
+    finally:
+        logger.setLevel(level)
+
+
+def _explain(arrays: Mapping[str, np.ndarray], error: Exception) -> str:
+    """What is wrong with the inputs: row and feature where they can be told."""
+    typed = re.search(r"Key: (.*?), Index: (\d+)\.\s+(.*)", str(error))
+    if typed:
+        return f"row {typed[2]}, feature '{typed[1]}': {typed[3]}"
+    for name, array in arrays.items():
+        if array.dtype == object:
+            for row, value in enumerate(array.flat):
+                try:
+                    tf.train.Example.FromString(value)
+                except message.DecodeError:
+                    return f"input '{name}', row {row}: is no serialized tf.train.Example"
+    return f"the values of {', '.join(arrays)} cannot be used; examples must be serialized tf.train.Examples"

@@ -1,0 +1,70 @@
+"""From a request's tensor to an array, checked against the signature."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.framework import types_pb2
+
+from serving.request_error import RequestError
+
+# A shape is a few bytes that ask for any amount of memory, so it is bounded before anything is allocated.
+MAX_ELEMENTS = 1 << 24
+
+
+def to_array(name: str, tensor, info) -> np.ndarray:
+    """Decodes one input of a request.
+
+    Args:
+        name: the input's name in the signature, for errors.
+        tensor: the request's `TensorProto`.
+        info: the signature's `TensorInfo` of that input.
+
+    Returns:
+        An array of the signature's dtype; strings are an object array of bytes.
+
+    Raises:
+        RequestError: INVALID_ARGUMENT, naming the input: dtype, shape or number of
+            values are not what the signature or the tensor's own shape say.
+    """
+    if tensor.dtype != info.dtype:
+        raise RequestError.invalid(
+            f"input '{name}' is of type {_type_name(tensor.dtype)}; the signature wants {_type_name(info.dtype)}")
+    if tensor.tensor_shape.unknown_rank:
+        raise RequestError.invalid(f"input '{name}' has no shape")
+    shape = [dim.size for dim in tensor.tensor_shape.dim]
+    _check_shape(name, shape, info.tensor_shape)
+    count = math.prod(shape)
+    if tensor.dtype == types_pb2.DT_STRING:
+        if len(tensor.string_val) != count:
+            raise RequestError.invalid(f"input '{name}' has the shape {shape}, but {len(tensor.string_val)} values")
+        return np.array(tensor.string_val, dtype=object).reshape(shape)
+    if tensor.tensor_content:
+        size = count * tf.dtypes.as_dtype(tensor.dtype).size
+        if len(tensor.tensor_content) != size:
+            raise RequestError.invalid(f"input '{name}' has the shape {shape}, so {size} bytes, "
+                                       f"but {len(tensor.tensor_content)} bytes of content")
+    try:
+        return tf.make_ndarray(tensor)
+    except (TypeError, ValueError) as error:
+        raise RequestError.invalid(f"input '{name}' cannot be read: {error}") from error
+
+
+def _check_shape(name: str, shape: list[int], wanted) -> None:
+    if min(shape, default=0) < 0 or math.prod(shape) > MAX_ELEMENTS:
+        raise RequestError.invalid(f"input '{name}' has the shape {shape}; sizes are not negative and "
+                                   f"their product is at most {MAX_ELEMENTS}")
+    if wanted.unknown_rank:
+        return
+    sizes = [dim.size for dim in wanted.dim]
+    if len(shape) != len(sizes) or any(w not in (-1, s) for s, w in zip(shape, sizes)):
+        raise RequestError.invalid(f"input '{name}' has the shape {shape}; the signature wants "
+                                   f"{['any' if s == -1 else s for s in sizes]}".replace("'any'", "any"))
+
+
+def _type_name(number: int) -> str:
+    if number in types_pb2.DataType.values():
+        return types_pb2.DataType.Name(number).removeprefix("DT_").lower()
+    return f"number {number}, which does not exist"

@@ -1,0 +1,1 @@
+"""Tests. A regular package: without this file the name `tests` can resolve to a dependency's own tests."""

@@ -1,0 +1,1 @@
+"""Fast tests, one file a module."""
