@@ -67,6 +67,13 @@ class AlignmentModel(keras.Model):
         self._alignment = keras.metrics.Mean(name="alignment")
         self._uniformity = keras.metrics.Mean(name="uniformity")
         self._temperature = keras.metrics.Mean(name="temperature") if learn_temperature else None
+        self.build()
+
+    def build(self, input_shape=None):
+        # Both sides' widths are known, so all weights exist before the first row.
+        self.text_projection.build((None, self.tower.output_dim))
+        self.tabular_projection.build((None, self.ctr_model.representation_dim))
+        self.built = True
 
     def call(self, inputs, training=False):
         text = self.text_projection(self.tower(inputs, training=training))
@@ -99,13 +106,11 @@ class AlignmentModel(keras.Model):
 
     @property
     def trainable_weights(self):
-        # Without the output layer of the ID model, which this loss does not reach: Keras would warn of
-        # its missing gradients at every fit.
-        return _without(super().trainable_weights, self.ctr_model.output_layer)
+        return without_output_layer(super().trainable_weights, self.ctr_model)
 
     @property
     def trainable_variables(self):
-        return _without(super().trainable_variables, self.ctr_model.output_layer)
+        return without_output_layer(super().trainable_variables, self.ctr_model)
 
 
 def _flat(projection):
@@ -122,6 +127,12 @@ def _uniformity(x):
     return ops.log(ops.maximum(potential / ops.maximum(rows * (rows - 1), 1), 1e-4))
 
 
-def _without(variables, layer):
-    left_out = {id(v) for v in layer.variables}
+def without_output_layer(variables, ctr_model):
+    """The variables less those of the ID model's output layer.
+
+    A loss on `represent` does not reach that layer: with it among the trained weights
+    Keras warns of missing gradients at every fit. It is left out instead of frozen, for
+    the same ID model is trained on clicks afterwards.
+    """
+    left_out = {id(v) for v in ctr_model.output_layer.variables}
     return [v for v in variables if id(v) not in left_out]

@@ -102,6 +102,8 @@ class ContrastiveLoss(keras.layers.Layer):
                 initializer=keras.initializers.Constant(math.log(temperature)),
                 constraint=_TemperatureBounds(),
             )
+        # No state waits for shapes.
+        self.built = True
 
     @property
     def temperature(self):

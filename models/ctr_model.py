@@ -96,7 +96,7 @@ class CTRModel(keras.Model):
             "fields": [f.to_config() for f in self.fields],
             "backbone": self.backbone_name,
             "embedding_dim": self.embedding_dim,
-            "backbone_options": self.backbone_options,
+            "backbone_options": dict(self.backbone_options),
             "embedding_l2": self.embedding_l2,
         }
 

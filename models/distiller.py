@@ -80,6 +80,11 @@ class Distiller(keras.Model):
             self.teacher.trainable = False
             self._click_loss = keras.metrics.Mean(name="click_loss")
             self._soft_loss = keras.metrics.Mean(name="soft_loss")
+        self.build()
+
+    def build(self, input_shape=None):
+        # Student and teacher have all their weights from their construction on.
+        self.built = True
 
     def call(self, inputs, training=False):
         return self.student(inputs, training=training)

@@ -8,10 +8,10 @@ import keras
 import keras_hub
 import numpy as np
 import tensorflow as tf
-from keras import ops
 
 from models import tiny_random
 from models.language_model_source import TINY_RANDOM, LanguageModelSource
+from models.language_tower import LanguageTower
 
 # What keras-hub, its download libraries and safetensors raise for a name, a network or
 # a file that does not do; requests' and huggingface_hub's errors are OSErrors.
@@ -61,7 +61,7 @@ class LanguageModel:
         self.lowercase = bool(getattr(tokenizer, "lowercase", False))
         self.num_parameters = backbone.count_params()
         token_ids = keras.Input((None,), dtype="int32")
-        self._encoder = keras.Model(token_ids, self.mean_hidden(token_ids))
+        self._encoder = keras.Model(token_ids, LanguageTower(backbone, self.pad_id)({"token_ids": token_ids}))
         # XLA compiles anew for every shape, and batches differ in length.
         self._encoder.compile(jit_compile=False)
         self.width = self._encoder.output.shape[-1]
@@ -85,7 +85,7 @@ class LanguageModel:
             with source.backbone_preset() as preset:
                 backbone = keras_hub.models.Backbone.from_preset(preset)
         except _LOAD_ERRORS as error:
-            raise source.error(f"keras-hub could not load its weights from {source.preset}: {error}") from error
+            raise source.error(f"keras-hub found no weights at {source.preset} ({_brief(error)})") from error
         return cls(source, backbone, tokenizer)
 
     @staticmethod
@@ -105,10 +105,10 @@ class LanguageModel:
             try:
                 tokenizer = keras_hub.models.Tokenizer.from_preset(source.preset)
             except _LOAD_ERRORS as error:
-                raise source.error(f"keras-hub could not load its tokenizer from {source.preset}: {error}") from error
+                raise source.error(f"keras-hub found no tokenizer at {source.preset} ({_brief(error)})") from error
         if any(i is None for i in special_ids(tokenizer)):
-            raise source.error(f"{type(tokenizer).__name__} has no first, last and padding token, so this is no "
-                               "BERT-like encoder")
+            raise source.error(
+                f"{type(tokenizer).__name__} lacks a first, last or padding token, so it is no encoder as BERT is")
         if isinstance(tokenizer, keras_hub.tokenizers.WordPieceTokenizer):
             tokenizer.strip_accents = tokenizer.lowercase
         return tokenizer
@@ -117,25 +117,6 @@ class LanguageModel:
     def vocabulary_of(cls, name: str) -> list[str]:
         """The word pieces of a language model, without its weights. Raises UserError."""
         return list(cls.tokenizer_of(name).get_vocabulary())
-
-    def mean_hidden(self, token_ids, training: bool = False):
-        """Sentence vectors of token ids; differentiable.
-
-        Args:
-            token_ids: int [batch, tokens], padded with `pad_id`.
-            training: whether dropout is on.
-
-        Returns:
-            Float [batch, width]: mean of the last hidden states over tokens that are
-            no padding.
-        """
-        mask = ops.cast(ops.not_equal(token_ids, self.pad_id), "int32")
-        available = {"token_ids": token_ids, "padding_mask": mask, "segment_ids": ops.zeros_like(mask)}
-        hidden = self.backbone({name: available[name] for name in self.backbone.input}, training=training)
-        if isinstance(hidden, dict):
-            hidden = hidden["sequence_output"]
-        weights = ops.expand_dims(ops.cast(mask, hidden.dtype), -1)
-        return ops.sum(hidden * weights, axis=1) / ops.maximum(ops.sum(weights, axis=1), 1)
 
     def tokenize(self, texts: Sequence[str], max_tokens: int) -> np.ndarray:
         """Token ids `[CLS] ... [SEP]` of texts.
@@ -185,3 +166,7 @@ class LanguageModel:
 def special_ids(tokenizer) -> tuple[int | None, int | None, int | None]:
     """Ids of a keras-hub tokenizer's padding, first and last token; None where it has none."""
     return tuple(getattr(tokenizer, f"{name}_token_id", None) for name in ("pad", "start", "end"))
+
+
+def _brief(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import tensorflow as tf
 import tensorflow_transform as tft
 
+from models.field import Field
 from models.spec.dataset_spec import LABEL, DatasetSpec
 from models.spec.errors import UserError
 from models.spec.feature import Feature
@@ -67,23 +68,50 @@ def preprocessing_fn(inputs: Tensors, custom_config: Mapping) -> dict[str, tf.Te
             outputs[key] = _padded(newest, newest.values, feature.max_length)
     else:
         sentences = [_first(_input(inputs, f"{side}_sentence"), "") for side in spec.text_sides]
-        outputs[TOKEN_IDS] = _token_ids(
-            tf.strings.join(sentences, separator=" "), custom_config["language_model"], custom_config["max_tokens"])
+        texts = tf.strings.join(sentences, separator=" ")
+        outputs[TOKEN_IDS] = _token_ids(texts, custom_config["language_model"], custom_config["max_tokens"])
     return outputs
 
 
-def vocabulary_name(feature: Feature) -> str:
-    """The name under which TFT keeps the vocabulary that a categorical, set or history uses."""
-    return f"{feature.of or feature.name}_vocabulary"
+def fields(spec: DatasetSpec, transform_output: tft.TFTransformOutput) -> list[Field]:
+    """The ID model's inputs, with the number of ids that each can hold.
+
+    Id 0 is padding. A vocabulary of v values with b out-of-vocabulary buckets takes
+    v + b + 1 ids; a numeric with n buckets takes n + 2, missing being the last.
+
+    Args:
+        spec: the dataset specification.
+        transform_output: what Transform learned from the training split.
+
+    Returns:
+        One field a feature that the model reads, in order.
+    """
+    result = []
+    for feature in spec.model_features:
+        owner = spec.feature(feature.of) if feature.of else feature
+        if feature.kind == "numeric":
+            num_ids = feature.buckets + 2
+        else:
+            num_values = len(transform_output.vocabulary_by_name(_vocabulary_name(owner)))
+            num_ids = num_values + owner.oov_buckets + 1
+        max_length = feature.max_length if feature.is_list else 1
+        result.append(Field(feature.name, feature.kind, num_ids, table=owner.name, max_length=max_length))
+    return result
+
+
+def _vocabulary_name(feature: Feature) -> str:
+    return f"{feature.name}_vocabulary"
 
 
 def _input(inputs: Tensors, name: str) -> tf.SparseTensor:
     if name not in inputs:
-        raise UserError(f"the schema has no feature {name!r}: it has no value in any training row. Remove it from the "
-                        f"dataset specification, or check its column; the schema has: {', '.join(sorted(inputs))}")
+        raise UserError(
+            f"the schema has no feature {name!r}: it has no value in any training row. Check its column, or "
+            f"remove it from the dataset specification; the schema has: {', '.join(sorted(inputs))}")
     if not isinstance(inputs[name], tf.SparseTensor):
-        raise UserError(f"the schema gives the feature {name!r} a fixed shape; a feature may be missing, so it must "
-                        "have none: remove `shape` and `presence.min_fraction` from it")
+        raise UserError(
+            f"the schema gives the feature {name!r} a fixed shape; values may be missing, so it must have "
+            "none: remove `shape` from it")
     return inputs[name]
 
 
@@ -92,7 +120,8 @@ def _numeric(feature: Feature, x: tf.SparseTensor) -> dict[str, tf.Tensor]:
     values = tf.cast(x.values, tf.float32)
     # One NaN or infinity would spoil mean and variance for every row: it is missing.
     keep = tf.math.is_finite(values) & (x.indices[:, 1] == 0)
-    known = tf.SparseTensor(tf.boolean_mask(x.indices, keep), tf.boolean_mask(values, keep), [x.dense_shape[0], 1])
+    known = tf.SparseTensor(
+        tf.boolean_mask(x.indices, keep), tf.boolean_mask(values, keep), [x.dense_shape[0], 1])
     buckets = tft.bucketize(known, feature.buckets)
     scores = tft.scale_to_z_score(known)
     missing = tf.constant(feature.buckets, tf.int64)
@@ -116,7 +145,7 @@ def _ids(feature: Feature, sharing: list[Feature], inputs: Tensors) -> dict[str,
     histories = [_newest(_input(inputs, f.name), f.max_length) for f in sharing]
     vocabulary = tft.vocabulary(
         own, frequency_threshold=feature.min_count if feature.min_count > 1 else None,  # TFT warns of a 1
-        vocab_filename=vocabulary_name(feature), name=feature.name)
+        vocab_filename=_vocabulary_name(feature), name=feature.name)
     ids = 1 + tft.apply_vocabulary(
         tf.concat([own, *(_named(h.values) for h in histories)], axis=0), vocabulary,
         num_oov_buckets=feature.oov_buckets)
@@ -125,7 +154,7 @@ def _ids(feature: Feature, sharing: list[Feature], inputs: Tensors) -> dict[str,
         outputs = {feature.name: tf.reshape(own_ids, [-1])}  # a split forgets the rank
     else:
         outputs = {feature.name: _padded(sets, own_ids, feature.max_length)}
-    for f, history, of_history in zip(sharing, histories, history_ids):
+    for f, history, of_history in zip(sharing, histories, history_ids, strict=True):
         outputs[f.name] = _padded(history, of_history, f.max_length)
     return outputs
 
@@ -172,12 +201,13 @@ def _token_ids(texts: tf.Tensor, language_model: str, max_tokens: int) -> tf.Ten
 
     tokenizer = LanguageModel.tokenizer_of(language_model)
     if not isinstance(tokenizer, keras_hub.tokenizers.WordPieceTokenizer):
-        raise UserError(f"language model {language_model!r}: fine-tuning tokenises in the transform graph, which needs "
-                        f"a WordPiece vocabulary (BERT, DistilBERT, ELECTRA); this has a "
-                        f"{type(tokenizer).__name__}. Choose another, or text_mode: {FROZEN}")
+        raise UserError(
+            f"language model {language_model!r}: text_mode {FINETUNE} needs a WordPiece vocabulary (BERT, "
+            f"DistilBERT, ELECTRA), not a {type(tokenizer).__name__}; or choose text_mode {FROZEN}")
     # The vocabulary becomes a constant of the graph, which then needs no file.
     pieces = tensorflow_text.FastBertTokenizer(
         vocab=tokenizer.get_vocabulary(), lower_case_nfd_strip_accents=tokenizer.lowercase).tokenize(texts)
     edge = tf.ones_like(texts, tf.int64)[:, None]
-    pieces = tf.concat([tokenizer.cls_token_id * edge, pieces[:, :max_tokens - 2], tokenizer.sep_token_id * edge], 1)
-    return tf.reshape(pieces.to_tensor(tokenizer.pad_token_id, shape=[None, max_tokens]), [-1, max_tokens])
+    rows = tf.concat(
+        [tokenizer.cls_token_id * edge, pieces[:, :max_tokens - 2], tokenizer.sep_token_id * edge], axis=1)
+    return tf.reshape(rows.to_tensor(tokenizer.pad_token_id, shape=[None, max_tokens]), [-1, max_tokens])

@@ -27,7 +27,8 @@ def encode(features: Values) -> bytes:
             target[name].int64_list.value.extend(values)
         else:
             target[name].bytes_list.value.extend(v if isinstance(v, bytes) else v.encode() for v in values)
-    return example.SerializeToString()
+    # Deterministic, since ingestion orders rows of one time by their bytes.
+    return example.SerializeToString(deterministic=True)
 
 
 def decode(serialized: bytes) -> dict[str, list]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import tensorflow as tf
+import tensorflow_text  # noqa: F401  a graph that tokenises can be loaded only with its operations registered
 import tensorflow_transform as tft
 
 from models.spec.dataset_spec import DatasetSpec
@@ -43,8 +44,7 @@ class ServedTransform(tf.Module):
         function = imported.transform_fn
         # Tracked, so that exporting this module exports the tables and their files; the
         # function itself is not, or it would be exported whole.
-        self._tables = [imported.resources, imported.initializers, imported.assets, imported.trackable_objects,
-                        imported.created_variables]
+        self._tables = [imported.resources, imported.initializers, imported.assets]
         handles = list(function.captured_inputs)
         self._handles = lambda: handles
         self._features = [f.name for f in spec.model_features]
@@ -61,7 +61,7 @@ class ServedTransform(tf.Module):
         self._placeholders = [t.name if t.op in needed else None for t in fed]
         unfed = sorted({op.name for op in needed if op.type == "Placeholder"} - {t.op.name for t in fed})
         if unfed:
-            raise ValueError(f"the transform graph's features depend on inputs that a request lacks: {unfed}")
+            raise ValueError(f"the model's features are made from inputs that a request lacks: {unfed}")
 
         names = {op.name for op in needed}
         self._graph_def = function.graph.as_graph_def()
@@ -86,10 +86,10 @@ class ServedTransform(tf.Module):
         tensors = [part for name in self._features for part in _parts(raw[name])]
         # The identity brings the tables' handles into the graph that is being built.
         tensors += [tf.identity(handle) for handle in self._handles()]
+        fed = {name: tensor for name, tensor in zip(self._placeholders, tensors, strict=True) if name}
         results = tf.graph_util.import_graph_def(
-            self._graph_def, input_map={name: t for name, t in zip(self._placeholders, tensors) if name},
-            return_elements=list(self._outputs.values()), name="transform")
-        return dict(zip(self._outputs, results))
+            self._graph_def, input_map=fed, return_elements=list(self._outputs.values()), name="transform")
+        return dict(zip(self._outputs, results, strict=True))
 
 
 def _parts(tensor: tf.SparseTensor) -> list[tf.Tensor]:

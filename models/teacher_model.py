@@ -5,6 +5,8 @@ import math
 import keras
 from keras import ops
 
+from models.alignment_model import without_output_layer
+
 
 class TeacherModel(keras.Model):
     """Predicts the click from a row's IDs and its text together.
@@ -49,6 +51,18 @@ class TeacherModel(keras.Model):
             keras.layers.Dense(units, activation="relu", name=f"hidden_{i}") for i, units in enumerate(hidden)]
         self.dropout = keras.layers.Dropout(dropout)
         self.output_layer = keras.layers.Dense(1, name="output")
+        self.build()
+
+    def build(self, input_shape=None):
+        # Both sides' widths are known, so all weights exist before the first row.
+        text = (None, self.tower.output_dim)
+        if not self.text_projection.built:
+            self.text_projection.build(text)
+        width = self.ctr_model.representation_dim + math.prod(self.text_projection.compute_output_shape(text)[1:])
+        for layer in (*self.hidden_layers, self.output_layer):
+            layer.build((None, width))
+            width = layer.units
+        self.built = True
 
     def represent(self, inputs, training=False):
         """What the output layer reads.
@@ -77,12 +91,8 @@ class TeacherModel(keras.Model):
 
     @property
     def trainable_weights(self):
-        # Without the output layer of the ID model, which the prediction does not read: Keras would warn
-        # of its missing gradients at every fit.
-        left_out = {id(v) for v in self.ctr_model.output_layer.variables}
-        return [v for v in super().trainable_weights if id(v) not in left_out]
+        return without_output_layer(super().trainable_weights, self.ctr_model)
 
     @property
     def trainable_variables(self):
-        left_out = {id(v) for v in self.ctr_model.output_layer.variables}
-        return [v for v in super().trainable_variables if id(v) not in left_out]
+        return without_output_layer(super().trainable_variables, self.ctr_model)

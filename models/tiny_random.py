@@ -11,9 +11,10 @@ import numpy as np
 NAME = "tiny-random"
 _SEED = 20230605
 _WORDS = (
-    "a age and are as at by category city context day device family female for from genre has he history home hour "
-    "in is it item like liked male movie name new not occupation of old on one or over page price product rating "
-    "recently red she shop style term the this title to type under unknown user was watched week who with year"
+    "a age and are as at by category city context day device family female for from genre has he "
+    "history home hour in is it item like liked male movie name new not occupation of old on one or "
+    "over page price product rating recently red she shop style term the this title to type under "
+    "unknown user was watched week who with year"
 )
 
 

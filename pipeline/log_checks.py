@@ -6,18 +6,19 @@ import collections
 import dataclasses
 import itertools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from models.spec.feature import Feature
 from models.spec.split_rule import SPLITS
 from pipeline.column_profile import share, shorten
+from pipeline.config import Ingestion
 from pipeline.previewed_log import PreviewedLog
 
 # A single feature that tells this much of the label was most likely made from it.
 LEAKAGE_AUC = 0.98
-MAX_REJECTED_SHARE = 0.01
+MAX_REJECTED_SHARE = Ingestion().max_rejected_share
 MAX_SLICES = 100
 # With fewer rows, constant or all-different values are chance.
 MIN_ROWS = 50
@@ -50,20 +51,15 @@ def find_problems(log: PreviewedLog) -> list[Problem]:
     ```
     """
     problems = list(itertools.chain(_reading(log), _label(log), _split(log), _specification(log)))
-    for feature in log.spec.features if log.rows else ():
+    for feature in log.spec.features if log.labels else ():
         problems += _feature(log, feature)
     return sorted(problems, key=lambda p: ("error", "warning", "note").index(p.level))
-
-
-def counts(lists: Iterable[list]) -> collections.Counter:
-    """How often each value occurs in lists of values."""
-    return collections.Counter(itertools.chain.from_iterable(lists))
 
 
 def _reading(log: PreviewedLog) -> Iterator[Problem]:
     if log.failure:
         yield Problem("error", log.failure)
-    elif not log.rows:
+    elif not log.labels:
         yield Problem("error", f"no row can be used: {log.read:,} read, {log.dropped:,} dropped by the label rule, "
                                f"{len(log.rejected):,} rejected; check the keys source and label")
     if log.cut:
@@ -88,18 +84,18 @@ def _reading(log: PreviewedLog) -> Iterator[Problem]:
 
 
 def _label(log: PreviewedLog) -> Iterator[Problem]:
-    if log.rows and len(set(log.labels)) == 1:
-        what = "positive" if log.rows[0].label else "negative"
+    if log.labels and len(set(log.labels)) == 1:
+        what = "positive" if log.labels[0] else "negative"
         yield Problem("error", f"label.column: every row of {log.spec.label.column!r} is {what}, so there is nothing to "
                                "learn; check label.column, label.threshold and label.drop")
 
 
 def _split(log: PreviewedLog) -> Iterator[Problem]:
-    if not log.rows:
+    if not log.labels:
         return
     labels = collections.defaultdict(set)
-    for split, row in zip(log.splits, log.rows):
-        labels[split].add(row.label)
+    for split, label in zip(log.splits, log.labels):
+        labels[split].add(label)
     for split in SPLITS:
         if split not in labels:
             yield Problem("error", f"split: {split} is empty; change split.fractions or split.by"
@@ -112,7 +108,7 @@ def _split(log: PreviewedLog) -> Iterator[Problem]:
         if not ids:
             continue
         # The identifier is the feature with the most values.
-        feature = max(ids, key=lambda f: len(counts(log.values(f.name))))
+        feature = max(ids, key=lambda f: len(log.counts(f.name)))
         known = {v for s, values in zip(log.splits, log.values(feature.name)) if s == "train" for v in values}
         test = [values[0] for s, values in zip(log.splits, log.values(feature.name)) if s == "test" and values]
         new = [v for v in test if v not in known]
@@ -131,22 +127,21 @@ def _specification(log: PreviewedLog) -> Iterator[Problem]:
         if spec.split.time and feature.source_column == spec.split.time:
             yield Problem("warning", f"features[{feature.name}] is the time that divides the log: its values in test "
                                      "never occur in train; leave it out")
-    for name in spec.slices if log.rows else ():
-        values = len(counts(log.values(name)))
+    for name in spec.slices if log.labels else ():
+        values = len(log.counts(name))
         if values > MAX_SLICES:
             yield Problem("warning", f"slices: {name} has {values:,} values, each of them a slice; choose features with "
                                      "few values")
 
 
 def _feature(log: PreviewedLog, feature: Feature) -> Iterator[Problem]:
-    where, lists = f"features[{feature.name}]", log.values(feature.name)
-    found = counts(lists)
+    where, lists, found = f"features[{feature.name}]", log.values(feature.name), log.counts(feature.name)
     present = sum(map(bool, lists))
     if not found:
         yield Problem("warning", f"{where} is missing in every row; leave it out, or check its column")
         return
-    if len(log.rows) >= MIN_ROWS and not feature.derive:
-        if len(found) == 1 and present == len(log.rows):
+    if len(log.labels) >= MIN_ROWS and not feature.derive:
+        if len(found) == 1 and present == len(log.labels):
             yield Problem("warning", f"{where} is {_show(next(iter(found)))} in every row; it tells nothing, leave it out")
         if feature.kind == "categorical" and len(found) == present >= MIN_ROWS:
             yield Problem("warning", f"{where} has a different value in every row (as {_show(next(iter(found)))}), so "
@@ -159,14 +154,14 @@ def _feature(log: PreviewedLog, feature: Feature) -> Iterator[Problem]:
             yield Problem("warning", f"{where} alone tells the label (AUC {auc:.3f}): it leaks what a request cannot "
                                      "know yet; leave it out unless it is known before the click")
     if feature.text and feature.text.values:
-        words = counts(log.values(feature.history_text)) if feature.history_text else found
+        words = log.counts(feature.history_text) if feature.history_text else found
         shown = {_show(w).strip("'") for w in words}
         never = [k for k in feature.text.values if k not in shown]
         if never:
             yield Problem("warning", f"{where}.text.values: {_some(never)} never {'occur' if len(never) > 1 else 'occurs'}"
                                      f" in the rows read, which hold {_some(sorted(shown))}")
     if feature.kind == "history" and not feature.derive:
-        items = counts(log.values(feature.of))
+        items = log.counts(feature.of)
         foreign = {e: n for e, n in found.items() if e not in items}
         if foreign:
             part = sum(foreign.values()) / found.total()
@@ -175,7 +170,7 @@ def _feature(log: PreviewedLog, feature: Feature) -> Iterator[Problem]:
                           f"feature {feature.of!r}; check of and separator, now {feature.separator!r}")
 
 
-def single_feature_auc(lists: list[list], labels: list[int], numeric: bool) -> float | None:
+def single_feature_auc(lists: Sequence[Sequence], labels: Sequence[int], numeric: bool) -> float | None:
     """AUC of one feature's values against the label, on rows that did not set their scores.
 
     Every second row gives each value its share of positives, and the others are ranked

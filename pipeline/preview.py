@@ -17,7 +17,7 @@ from models.spec.dataset_spec import DatasetSpec
 from models.spec.feature import SIDES, Feature
 from models.spec.split_rule import SPLITS
 from pipeline.column_profile import share, shorten
-from pipeline.log_checks import Problem, counts, find_problems
+from pipeline.log_checks import Problem, find_problems
 from pipeline.previewed_log import PreviewedLog
 
 WIDTH = 100
@@ -96,9 +96,9 @@ def preview(spec: DatasetSpec, data_dir: str | None = None, rows: int = 5, limit
     log = PreviewedLog(spec, data_dir, limit, cache_dir)
     writer = SentenceWriter(spec)
     sizes = collections.Counter(log.splits)
-    positives = collections.Counter(s for s, row in zip(log.splits, log.rows) if row.label)
-    count = min(rows, len(log.rows))
-    positions = [int((i + 0.5) * len(log.rows) / count) for i in range(count)]
+    positives = collections.Counter(s for s, label in zip(log.splits, log.labels) if label)
+    count = min(rows, len(log.labels))
+    positions = [int((i + 0.5) * len(log.labels) / count) for i in range(count)]
     return Preview(
         spec=spec,
         files=len(log.files),
@@ -108,11 +108,11 @@ def preview(spec: DatasetSpec, data_dir: str | None = None, rows: int = 5, limit
         first_rejected=tuple(f"{r.file}:{r.line}: {r.reason}" for r in log.rejected[:SHOWN_REJECTED]),
         splits={s: (sizes[s], positives[s]) for s in SPLITS},
         rows=tuple(
-            ExampleRow(log.splits[p], log.rows[p].label, {
-                side: text for side in SIDES if (text := writer.side(side, log.rows[p].features))})
+            ExampleRow(log.splits[p], log.labels[p], {
+                side: text for side in SIDES if (text := writer.side(side, log.row(p)))})
             for p in positions
         ),
-        features=tuple(_summarise(f, log) for f in spec.features) if log.rows else (),
+        features=tuple(_summarise(f, log) for f in spec.features) if log.labels else (),
         problems=tuple(find_problems(log)),
     )
 
@@ -137,8 +137,7 @@ def render(result: Preview) -> str:
 
 
 def _summarise(feature: Feature, log: PreviewedLog) -> FeatureSummary:
-    lists = log.values(feature.name)
-    found = counts(lists)
+    lists, found = log.values(feature.name), log.counts(feature.name)
     present = sum(map(bool, lists))
     if not found:
         frequent = ""

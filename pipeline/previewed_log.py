@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from components.example_gen import splitting
 from components.example_gen.readers import Rejected, Row, list_files, read_rows
-from components.example_gen.row_parser import Parsed, RowParser, parse_time
+from components.example_gen.row_parser import RowParser, parse_time
 from models.spec.dataset_spec import DatasetSpec
 from models.spec.errors import UserError
 from models.spec.split_rule import SPLITS
@@ -33,8 +33,8 @@ class PreviewedLog:
         rejected: the malformed rows.
         cut: whether the log goes on after `limit`.
         failure: why reading stopped before its time (a column that is not there), or None.
-        rows: the rows that can be used, in the log's order, derived histories included.
-        splits: the split of each of `rows`.
+        labels: the label, 0 or 1, of each row that can be used, in the log's order.
+        splits: the split of each of these rows.
 
     Raises:
         UserError: no file is found, or one cannot be opened.
@@ -43,7 +43,7 @@ class PreviewedLog:
 
     ```python
     log = PreviewedLog(DatasetSpec.load("my.yaml"), limit=1000)
-    log.rows[0].features, log.splits[0]
+    log.labels[0], log.splits[0], log.values("city")[0]
     ```
     """
 
@@ -53,24 +53,38 @@ class PreviewedLog:
         self.files = list_files(spec, data_dir, cache_dir)
         self.read = self.dropped = 0
         self.rejected: list[Rejected] = []
-        self.rows: list[Parsed] = []
+        self.labels: list[int] = []
         self.cut = False
         self.failure: str | None = None
+        # Columns of shared tuples rather than a dictionary a row: a third of the memory and time.
+        self._columns: dict[str, list[tuple]] = {f.name: [] for f in spec.features}
+        self._rows: list[tuple[str | None, float | None, bytes, tuple]] = []
+        self._counts: dict[str, collections.Counter] = {}
         self._read(limit)
         self._see_past()
         self.splits = self._split()
 
-    @property
-    def labels(self) -> list[int]:
-        """The label of each of `rows`."""
-        return [row.label for row in self.rows]
+    def values(self, name: str) -> list[tuple]:
+        """The values of a feature (or of a derived history's words, `<history>_text`), a tuple a row."""
+        return self._columns[name]
 
-    def values(self, feature: str) -> list[list]:
-        """A feature's values, one list for each of `rows`."""
-        return [row.features[feature] for row in self.rows]
+    def counts(self, name: str) -> collections.Counter:
+        """How often each value, or entry, of a feature occurs."""
+        if name not in self._counts:
+            counts = self._counts[name] = collections.Counter()
+            for values, times in collections.Counter(self._columns[name]).items():
+                for value in values:
+                    counts[value] += times
+        return self._counts[name]
+
+    def row(self, position: int) -> dict[str, tuple]:
+        """All features of a row, as `SentenceWriter` reads them."""
+        return {name: column[position] for name, column in self._columns.items()}
 
     def _read(self, limit: int) -> None:
         parser = RowParser(self.spec)
+        columns = [(f.name, self._columns[f.name].append) for f in self.spec.features if not f.derive]
+        shared: dict[tuple, tuple] = {}
         rows = self._log_rows()
         try:
             for row in itertools.islice(rows, limit):
@@ -81,7 +95,11 @@ class PreviewedLog:
                 elif isinstance(parsed, Rejected):
                     self.rejected.append(parsed)
                 else:
-                    self.rows.append(parsed)
+                    self.labels.append(parsed.label)
+                    self._rows.append((parsed.user, parsed.time, parsed.split_key, parsed.entries))
+                    for name, append in columns:
+                        values = tuple(parsed.features[name])
+                        append(shared.setdefault(values, values))
             self.cut = next(rows, None) is not None
         except UserError as error:
             self.failure = str(error)
@@ -93,36 +111,37 @@ class PreviewedLog:
     def _by_user(self) -> Iterator[list[int]]:
         """The positions of each user's rows, oldest first."""
         users = collections.defaultdict(list)
-        for position, row in enumerate(self.rows):
-            users[row.user].append(position)
+        for position, (user, *_) in enumerate(self._rows):
+            users[user].append(position)
         for positions in users.values():
-            yield sorted(positions, key=lambda p: self.rows[p].time)
+            yield sorted(positions, key=lambda p: self._rows[p][1])
 
     def _see_past(self) -> None:
         histories = [f for f in self.spec.features if f.derive]
+        for feature in histories:
+            for name in filter(None, (feature.name, feature.history_text)):
+                self._columns[name] = [()] * len(self._rows)
         for positions in self._by_user() if histories else ():
-            times = [self.rows[p].time for p in positions]
+            times = [self._rows[p][1] for p in positions]
             for number, feature in enumerate(histories):
                 keep = feature.derive.where == "any"
-                entries = [
-                    row.entries[number] if (keep or row.label) and row.entries[number][0] else None
-                    for row in (self.rows[p] for p in positions)
-                ]
+                entries = [entry if (keep or self.labels[p]) and entry[0] else None
+                           for p in positions for entry in (self._rows[p][3][number],)]
                 past = splitting.earlier_entries(times, entries, feature.max_length)
                 for position, seen in zip(positions, past):
-                    features = self.rows[position].features
-                    features[feature.name] = [entry for entry, _ in seen]
+                    self._columns[feature.name][position] = tuple(entry for entry, _ in seen)
                     if feature.history_text:
-                        features[feature.history_text] = [word for _, word in seen]
+                        self._columns[feature.history_text][position] = tuple(word for _, word in seen)
 
     def _split(self) -> list[str]:
-        rule, rows = self.spec.split, self.rows
-        if not rows:
+        rule, times = self.spec.split, [time for _, time, _, _ in self._rows]
+        keys = [key for _, _, key, _ in self._rows]
+        if not times:
             return []
         if rule.by == "hash":
-            return [splitting.hash_split(row.split_key, rule.fractions) for row in rows]
+            return [splitting.hash_split(key, rule.fractions) for key in keys]
         if rule.by == "user_time":
-            splits = [""] * len(rows)
+            splits = [""] * len(times)
             for positions in self._by_user():
                 for position, split in zip(positions, splitting.user_time_splits(len(positions), rule.fractions)):
                     splits[position] = split
@@ -130,8 +149,8 @@ class PreviewedLog:
         if rule.test_from is not None:
             start = parse_time(rule.test_from, "test_from")
             before = {s: f for s, f in rule.fractions.items() if s != "test"}
-            return ["test" if row.time >= start else splitting.hash_split(row.split_key, before) for row in rows]
-        times = sorted(row.time for row in rows)
+            return ["test" if t >= start else splitting.hash_split(k, before) for t, k in zip(times, keys)]
+        ordered = sorted(times)
         shares = itertools.accumulate(rule.fractions[s] for s in SPLITS[:2])
-        cuts = [times[min(len(times) - 1, round(share * (len(times) - 1)))] for share in shares]
-        return [splitting.time_split(row.time, cuts) for row in rows]
+        cuts = [ordered[min(len(ordered) - 1, round(share * (len(ordered) - 1)))] for share in shares]
+        return [splitting.time_split(time, cuts) for time in times]

@@ -7,11 +7,13 @@ import pathlib
 
 import keras
 import tensorflow as tf
+import tensorflow_text  # noqa: F401  a transform graph with token ids cannot be loaded without its operations
+import tensorflow_transform as tft
 from tensorflow.core.protobuf import saved_model_pb2
 
 from models import raw_example
+from models.served_transform import ServedTransform
 from models.spec.dataset_spec import DatasetSpec
-from serving.transform_graph import TransformGraph
 
 WEIGHTS = "student_weights"
 SPEC_FILE = os.path.join("assets.extra", "dataset.json")
@@ -24,12 +26,10 @@ class _ServedModel(tf.Module):
     bring its training state and its own call functions along.
     """
 
-    def __init__(self, model: keras.Model, transform_dir: str, spec: DatasetSpec):
+    def __init__(self, model: keras.Model, tft_output: tft.TFTransformOutput, spec: DatasetSpec):
         super().__init__()
         feature_spec = raw_example.feature_spec(spec)
-        outputs = list(feature_spec)
-        outputs += [f"{f.name}_value" for f in spec.model_features if f.kind == "numeric"]
-        self.transform = TransformGraph(transform_dir, list(feature_spec), outputs)
+        self.transform = ServedTransform(spec, tft_output)
 
         def score(examples: tf.Tensor) -> dict[str, tf.Tensor]:
             transformed = self.transform(tf.io.parse_example(examples, feature_spec))
@@ -43,7 +43,9 @@ class _ServedModel(tf.Module):
         setattr(self, WEIGHTS, [w.value for w in model.weights])
 
 
-def export_ctr_model(model: keras.Model, tft_output, spec: DatasetSpec, export_dir: str) -> None:
+def export_ctr_model(
+    model: keras.Model, tft_output: tft.TFTransformOutput, spec: DatasetSpec, export_dir: str,
+) -> None:
     """Writes the student with its transform graph as a SavedModel that scores raw examples.
 
     The signature `serving_default` takes `examples` (string [batch], serialized
@@ -69,7 +71,7 @@ def export_ctr_model(model: keras.Model, tft_output, spec: DatasetSpec, export_d
     export_ctr_model(student, tft.TFTransformOutput(transform_graph_dir), spec, "serving_model_dir")
     ```
     """
-    served = _ServedModel(model, tft_output.transform_savedmodel_dir, spec)
+    served = _ServedModel(model, tft_output, spec)
     tf.saved_model.save(served, export_dir, signatures={"serving_default": served.serving_default})
     # Where the log was on the training machine is of no use to a client.
     path = spec.source.path and pathlib.PurePath(spec.source.path).name

@@ -74,7 +74,8 @@ def tolerant_schema(
     result = schema_pb2.Schema()
     result.CopyFrom(schema)
     for feature in result.feature:
-        if not feature.distribution_constraints.HasField("min_domain_mass"):
+        has_domain = feature.HasField("domain") or feature.HasField("string_domain")
+        if has_domain and not feature.distribution_constraints.HasField("min_domain_mass"):
             feature.distribution_constraints.min_domain_mass = 1 - max_unknown_share
         if feature.presence.min_fraction:
             feature.presence.min_fraction = max(0.0, feature.presence.min_fraction - max_missing_share)

@@ -49,7 +49,7 @@ class TfrecordReader:
         gzipped = file.endswith(".gz") if self._compression == "auto" else self._compression == "gzip"
         unseen, seen = set(self._columns), set()
         number = 0
-        for number, record in enumerate(records(tf.data.TFRecordDataset(file, "GZIP" if gzipped else ""), file), 1):
+        for number, record in enumerate(_records(tf.data.TFRecordDataset(file, "GZIP" if gzipped else ""), file), 1):
             try:
                 features = tf.train.Example.FromString(record).features.feature
             except DecodeError:
@@ -71,7 +71,7 @@ class TfrecordReader:
             check_columns(file, self._columns, sorted(seen))
 
 
-def records(dataset, file: str) -> Iterator[bytes]:
+def _records(dataset, file: str) -> Iterator[bytes]:
     """The elements of a `tf.data.Dataset` of serialized records.
 
     Raises:
@@ -84,11 +84,16 @@ def records(dataset, file: str) -> Iterator[bytes]:
         for batch in dataset.batch(_BATCH).prefetch(1).as_numpy_iterator():
             yield from batch
     except (tf.errors.DataLossError, tf.errors.OutOfRangeError) as error:
-        raise UserError(f"{file}: is no TFRecord file, or a damaged one ({error.message}); "
-                        "check source.format and source.compression") from error
+        raise damaged(file, error) from error
 
 
-def values_of(feature) -> list:
+def damaged(file: str, error) -> UserError:
+    """The error for a file that TensorFlow cannot read."""
+    return UserError(f"{file}: is no TFRecord file, or a damaged one ({error.message}); "
+                     "check source.format and source.compression")
+
+
+def _values(feature) -> list:
     """The values of a `tf.train.Feature`: `str`, `float` or `int`. Raises UnicodeDecodeError."""
     kind = feature.WhichOneof("kind")
     if kind == "bytes_list":
@@ -97,5 +102,5 @@ def values_of(feature) -> list:
 
 
 def _value(feature):
-    values = values_of(feature)
+    values = _values(feature)
     return values[0] if len(values) == 1 else values or None

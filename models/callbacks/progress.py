@@ -15,23 +15,25 @@ class Progress(keras.callbacks.Callback):
 
     Args:
         write: called with each line.
+        epochs: epochs of the whole run.
         every: seconds between two lines of the same epoch.
 
     Example:
 
     ```python
-    model.fit(dataset, verbose=0, callbacks=[Progress(print)])
+    model.fit(dataset, epochs=5, verbose=0, callbacks=[Progress(print, epochs=5)])
     ```
     """
 
-    def __init__(self, write, every=15.0):
+    def __init__(self, write, epochs, every=15.0):
         super().__init__()
         self._write = write
+        self._epochs = epochs
         self._every = every
         self._steps = None
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._epoch = f"epoch {epoch + 1}/{self.params['epochs']}"
+        self._epoch = f"epoch {epoch + 1}/{self._epochs}"
         self._start = self._last = time.monotonic()
         self._seen = 0
         self._speed = None

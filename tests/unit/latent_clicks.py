@@ -50,8 +50,9 @@ class LatentClicks:
         return TextTower(self.tables)
 
     @staticmethod
-    def ctr_model(**options):
+    def ctr_model():
         """A small ID model of the two fields."""
         fields = [Field("user_id", "categorical", USERS + 1, "user_id"),
                   Field("item_id", "categorical", ITEMS + 1, "item_id")]
-        return CTRModel(fields, **{"embedding_dim": 8, **options})
+        small = {"num_layers": 1, "hidden_units": [16], "dropout": 0.0}
+        return CTRModel(fields, embedding_dim=8, backbone_options=small)

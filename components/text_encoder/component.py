@@ -1,0 +1,67 @@
+"""TextEncoder: every distinct text becomes a vector."""
+
+from __future__ import annotations
+
+from tfx import types
+from tfx.dsl.components.base import base_beam_component, executor_spec
+from tfx.types import standard_artifacts
+from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+
+from components.text_encoder import executor
+
+
+class TextEncoderSpec(ComponentSpec):
+    """Specification of `TextEncoder`."""
+
+    PARAMETERS = {
+        "language_model": ExecutionParameter(type=str),
+        "max_tokens": ExecutionParameter(type=int),
+        "language_model_fingerprint": ExecutionParameter(type=str),
+    }
+    INPUTS = {"texts": ChannelParameter(type=standard_artifacts.Examples)}
+    OUTPUTS = {"text_vectors": ChannelParameter(type=standard_artifacts.Examples)}
+
+
+class TextEncoder(base_beam_component.BaseBeamComponent):
+    """Encodes distinct texts with a frozen language model (CTRL, arXiv 2306.02841, sec. 4.2).
+
+    A text that stands under several keys or in several splits is encoded once.
+
+    Args:
+        texts: `key` and `text`, a split for each side and each text history.
+        language_model: its name; see `models.language_model_source.LanguageModelSource`.
+        max_tokens: tokens read of a text, first and last included.
+        language_model_fingerprint: `LanguageModelSource(name).fingerprint`, so that other
+            weights under the same name are not served from the cache. The run stops
+            where the executor finds other weights than these.
+
+    Outputs `text_vectors`: the splits of `texts`, with `key` and `vector` (floats, as
+    many as the language model is wide).
+
+    Example:
+
+    ```python
+    text_encoder = TextEncoder(
+        texts=textualiser.outputs["texts"],
+        language_model="minilm",
+        max_tokens=64,
+        language_model_fingerprint=LanguageModelSource("minilm").fingerprint,
+    )
+    ```
+    """
+
+    SPEC_CLASS = TextEncoderSpec
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
+
+    def __init__(
+        self, texts: types.BaseChannel, language_model: str, max_tokens: int, language_model_fingerprint: str
+    ):
+        super().__init__(
+            TextEncoderSpec(
+                texts=texts,
+                language_model=language_model,
+                max_tokens=max_tokens,
+                language_model_fingerprint=language_model_fingerprint,
+                text_vectors=types.Channel(type=standard_artifacts.Examples),
+            )
+        )

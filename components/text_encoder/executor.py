@@ -1,0 +1,107 @@
+"""Executor of TextEncoder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import apache_beam as beam
+from absl import logging
+from apache_beam.utils import shared
+from tfx.dsl.components.base import base_beam_executor
+from tfx.dsl.io import fileio
+from tfx.types import artifact_utils
+
+from components import beam_io
+from models import raw_example
+from models.language_model import LanguageModel
+from models.language_model_source import LanguageModelSource
+from models.spec.errors import UserError
+
+# Texts handed to the language model at once: enough to find some of like length.
+_BATCH = 1024
+_METRICS = "text_encoder"
+
+# A split's name and a key in it.
+Owner = tuple[str, int]
+
+
+class Executor(base_beam_executor.BaseBeamExecutor):
+    """Encodes each distinct text once; see `component.TextEncoder`."""
+
+    def Do(self, input_dict, output_dict, exec_properties) -> None:
+        """Runs the encoding.
+
+        Raises:
+            UserError: the language model cannot be loaded, or is not the one whose
+                fingerprint was given.
+        """
+        self._log_startup(input_dict, output_dict, exec_properties)
+        source = artifact_utils.get_single_instance(input_dict["texts"])
+        target = artifact_utils.get_single_instance(output_dict["text_vectors"])
+        name = exec_properties["language_model"]
+        expected = exec_properties["language_model_fingerprint"]
+        found = LanguageModelSource(name).fingerprint
+        if expected != found:
+            raise UserError(
+                f"language model {name!r}: its fingerprint here is {found}, but the pipeline was made for "
+                f"{expected}; use the same weights where the pipeline is made and where it runs")
+        splits = beam_io.splits_of(source)
+        target.split_names = source.split_names
+        fileio.makedirs(target.uri)
+
+        if not splits:
+            logging.info("TextEncoder: there is no text to encode")
+            return
+
+        with self._make_beam_pipeline() as pipeline:
+            owners = [
+                pipeline
+                | f"Read[{split}]" >> beam_io.read_examples(source.uri, split)
+                | f"Decode[{split}]" >> beam.Map(_text_and_owner, split)
+                for split in splits
+            ]
+            vectors = (
+                owners
+                | "Flatten" >> beam.Flatten()
+                | "OnceAText" >> beam.GroupByKey()
+                | "Batch" >> beam.BatchElements(min_batch_size=_BATCH, max_batch_size=_BATCH)
+                | "Encode" >> beam.ParDo(_Encode(name, exec_properties["max_tokens"])).with_outputs(*splits)
+            )
+            for split in splits:
+                _ = vectors[split] | f"Write[{split}]" >> beam_io.write_examples(target.uri, split)
+        logging.info("TextEncoder: encoded %d distinct texts with %s", _distinct_texts(pipeline.result), name)
+
+
+class _Encode(beam.DoFn):
+    """Encodes batches of (text, owners); an output's tag is the split it belongs to."""
+
+    def __init__(self, language_model: str, max_tokens: int):
+        self._name = language_model
+        self._max_tokens = max_tokens
+        self._shared = shared.Shared()
+        self._done = beam.metrics.Metrics.counter(_METRICS, "distinct_texts")
+
+    def setup(self):
+        # One copy of the weights a process, whatever the number of its threads.
+        self._model = self._shared.acquire(lambda: LanguageModel.load(self._name))
+        self._count = 0
+
+    def process(self, batch: list[tuple[str, Iterable[Owner]]]) -> Iterator[beam.pvalue.TaggedOutput]:
+        vectors = self._model.encode([text for text, _ in batch], self._max_tokens)
+        for (_, owners), vector in zip(batch, vectors.tolist(), strict=True):
+            for split, key in sorted(set(owners)):
+                yield beam.pvalue.TaggedOutput(split, raw_example.encode({"key": [key], "vector": vector}))
+        self._count += len(batch)
+        self._done.inc(len(batch))
+        logging.info("TextEncoder: %d distinct texts encoded by this worker", self._count)
+
+
+def _text_and_owner(serialized: bytes, split: str) -> tuple[str, Owner]:
+    values = raw_example.decode(serialized)
+    text = values["text"][0] if values["text"] else b""
+    return text.decode("utf-8", "replace"), (split, values["key"][0])
+
+
+def _distinct_texts(result: beam.runners.runner.PipelineResult) -> int:
+    counters = result.metrics().query(beam.metrics.MetricsFilter().with_namespace(_METRICS))["counters"]
+    return sum(counter.result for counter in counters)

@@ -1,0 +1,70 @@
+"""From one cell of a log's row to a feature's values: the same for the log and for requests."""
+
+from __future__ import annotations
+
+import math
+
+from models.spec.feature import Feature
+
+
+def feature_values(feature: Feature, value) -> list:
+    """The values that a raw example holds for a cell.
+
+    Args:
+        feature: whose cell it is.
+        value: a string, bytes, number, boolean, None, or a list of them. A set or
+            history in one string is cut at the feature's separator.
+
+    Returns:
+        Strings, or floats for a numeric feature; empty for a missing value. At most one
+        for a categorical or numeric, at most `max_length` for a set (the first) or a
+        history (the newest, which stand last).
+
+    Raises:
+        ValueError: the column's value cannot be read; the message names the column.
+
+    Example:
+
+    ```python
+    feature_values(spec.feature("genres"), "Drama|Comedy")  # ["Drama", "Comedy"]
+    ```
+    """
+    column = feature.source_column or feature.name
+    if isinstance(value, dict):
+        raise ValueError(f"column '{column}' is {value!r}, neither a value nor a list")
+    if feature.is_list:
+        entries = value if isinstance(value, (list, tuple)) else value_text(value).split(feature.separator)
+        entries = [entry for entry in map(value_text, entries) if entry]
+        return entries[-feature.max_length:] if feature.kind == "history" else entries[:feature.max_length]
+    if isinstance(value, (list, tuple)):
+        if len(value) > 1:
+            raise ValueError(f"column '{column}' holds {len(value)} values; a {feature.kind} feature has one")
+        value = value[0] if value else None
+    text = value_text(value)
+    if not text:
+        return []
+    if feature.kind != "numeric":
+        return [text]
+    try:
+        number = float(text)
+    except ValueError:
+        raise ValueError(f"column '{column}' is {text!r}, not a number") from None
+    if math.isinf(number):
+        raise ValueError(f"column '{column}' is infinite, not a number")
+    return [] if math.isnan(number) else [number]
+
+
+def value_text(value) -> str:
+    """A cell's value as text, without surrounding blanks; "" for None and NaN."""
+    if value is None:
+        return ""
+    if isinstance(value, bytes):
+        value = value.decode()
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, float):
+        if math.isnan(value):
+            return ""
+        # A nullable integer column of Parquet arrives as floats: 7.0 is the category 7.
+        return str(int(value)) if value.is_integer() else repr(value)
+    return str(value).strip()

@@ -1,0 +1,109 @@
+"""Streams transformed examples from disk into batches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import tensorflow as tf
+
+from models.spec.dataset_spec import LABEL
+from models.text_table import TextTable
+
+TEXT_KEY = "_text_key"
+TEXT_INDEX = "_text_index"
+_PARALLEL_FILES = 4
+_READ_BUFFER = 1 << 20
+
+
+def make_dataset(
+    files: Sequence[str],
+    feature_spec: Mapping[str, tf.io.FixedLenFeature],
+    batch_size: int,
+    *,
+    shuffle_buffer: int = 0,
+    seed: int | None = None,
+    text_tables: Mapping[str, TextTable] | None = None,
+    drop_remainder: bool = False,
+    repeat: bool = False,
+) -> tf.data.Dataset:
+    """Batches of transformed examples; memory does not grow with the number of rows.
+
+    Args:
+        files: gzipped TFRecords of transformed examples.
+        feature_spec: their features: `TFTransformOutput.transformed_feature_spec()`, or
+            those of it that the model reads; `label` is among them.
+        batch_size: rows a batch.
+        shuffle_buffer: rows that are mixed, as serialized bytes; 0 keeps the files'
+            order. Every pass is mixed anew, the files' order included.
+        seed: makes the order of rows the same in every run; for a resumed or repeated
+            training.
+        text_tables: tables by side or history; each `<name>_text_key` becomes
+            `<name>_text_index`, int32, a row of the table's vectors. Absent, text keys
+            are left out, and not even parsed.
+        drop_remainder: whether a last, smaller batch is left out.
+        repeat: whether the rows begin anew at their end.
+
+    Returns:
+        Dataset of (features by name, label float32 [batch]).
+
+    Raises:
+        ValueError: no files, or a text key without a table.
+
+    Example:
+
+    ```python
+    spec = transform_output.transformed_feature_spec()
+    train = make_dataset(files, spec, 2048, shuffle_buffer=100_000, seed=1)
+    model.fit(train)
+    ```
+    """
+    files = list(files)
+    if not files:
+        raise ValueError("make_dataset needs at least one file")
+    keys = [name for name in feature_spec if name.endswith(TEXT_KEY)]
+    if text_tables is None:
+        feature_spec = {name: f for name, f in feature_spec.items() if name not in keys}
+    else:
+        lacking = [k for k in keys if k.removesuffix(TEXT_KEY) not in text_tables]
+        if lacking:
+            raise ValueError(f"{lacking} have no text table; there are: {sorted(text_tables)}")
+
+    def parse(serialized: tf.Tensor):
+        features = tf.io.parse_example(serialized, feature_spec)
+        label = tf.cast(features.pop(LABEL), tf.float32)
+        if text_tables is not None:
+            for key in keys:
+                name = key.removesuffix(TEXT_KEY)
+                features[name + TEXT_INDEX] = text_tables[name].lookup(features.pop(key))
+        return features, label
+
+    dataset = tf.data.Dataset.from_tensor_slices(files)
+    if shuffle_buffer:
+        dataset = dataset.shuffle(len(files), seed=seed)
+    dataset = dataset.interleave(
+        lambda file: tf.data.TFRecordDataset(file, "GZIP", buffer_size=_READ_BUFFER),
+        cycle_length=min(len(files), _PARALLEL_FILES), block_length=64, num_parallel_calls=tf.data.AUTOTUNE)
+    if shuffle_buffer:
+        dataset = dataset.shuffle(shuffle_buffer, seed=seed)
+    if repeat:
+        dataset = dataset.repeat()
+    # Whole batches are parsed at once: a call a row costs many times more.
+    dataset = dataset.batch(batch_size, drop_remainder=drop_remainder)
+    dataset = dataset.map(parse, num_parallel_calls=tf.data.AUTOTUNE)
+    options = tf.data.Options()
+    options.deterministic = seed is not None or not shuffle_buffer
+    return dataset.with_options(options).prefetch(tf.data.AUTOTUNE)
+
+
+def count_rows(files: Sequence[str]) -> int:
+    """Number of rows in gzipped TFRecords, without parsing them.
+
+    Example:
+
+    ```python
+    steps = count_rows(files) // batch_size
+    ```
+    """
+    records = tf.data.TFRecordDataset(list(files), "GZIP", _READ_BUFFER, num_parallel_reads=_PARALLEL_FILES)
+    sizes = records.batch(8192).map(lambda batch: tf.size(batch, tf.int64))
+    return int(sizes.reduce(tf.constant(0, tf.int64), tf.add))

@@ -1,0 +1,8 @@
+"""Settings that must stand before the first import of TensorFlow."""
+
+import os
+
+# TensorFlow Transform asks for Keras 2 where nothing else is said.
+os.environ["TF_USE_LEGACY_KERAS"] = "0"
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+os.environ["CUDA_VISIBLE_DEVICES"] = ""

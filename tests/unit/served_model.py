@@ -1,0 +1,61 @@
+"""A small model in the layout that the Pusher writes, for the tests of server and client."""
+
+import keras
+import tensorflow as tf
+
+from models import raw_example
+from models.spec.dataset_spec import DatasetSpec
+
+SPEC = DatasetSpec.parse("""
+name: books
+source: {format: csv, path: books.csv, delimiter: ";"}
+label: {column: clicked}
+split: {by: time, time: when}
+features:
+  - {name: reader, side: user, kind: categorical, column: reader_id}
+  - {name: age, side: user, kind: numeric}
+  - {name: lately, side: user, kind: history, of: book, max_length: 2, derive: {user: reader_id, time: when}}
+  - {name: book, side: item, kind: categorical}
+  - {name: topics, side: item, kind: set, max_length: 2}
+  - {name: cover, side: item, kind: categorical, model: false}
+""", where="books.yaml")
+
+_FEATURES = raw_example.feature_spec(SPEC)
+
+
+class BookModel(keras.Model):
+    """Scores by the reader's age and the numbers of topics and of books read lately."""
+
+    def __init__(self, bias):
+        super().__init__()
+        self.dense = keras.layers.Dense(
+            1, kernel_initializer=keras.initializers.Constant(0.1), bias_initializer=keras.initializers.Constant(bias))
+        self.dense.build((None, 3))
+
+    def call(self, inputs):
+        return keras.ops.squeeze(self.dense(keras.ops.stack([inputs[n] for n in sorted(inputs)], axis=-1)), axis=-1)
+
+
+def features_of(examples):
+    """The model's inputs out of serialized raw examples."""
+    parsed = tf.io.parse_example(examples, _FEATURES)
+    return {
+        "age": tf.reduce_sum(tf.sparse.to_dense(parsed["age"]), axis=1),
+        **{name: tf.reduce_sum(tf.cast(tf.sparse.to_dense(parsed[name]) != "", tf.float32), axis=1)
+           for name in ("lately", "topics")},
+    }
+
+
+def export(folder, bias):
+    """Writes `BookModel(bias)` as a version and returns it."""
+    model = BookModel(bias)
+    module = tf.Module()
+    module.student_weights = [w.value for w in model.weights]
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def score(examples):
+        logit = model(features_of(examples))
+        return {"probability": tf.sigmoid(logit), "logit": logit}
+
+    tf.saved_model.save(module, str(folder), signatures={"serving_default": score})
+    return model

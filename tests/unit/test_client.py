@@ -1,0 +1,245 @@
+"""The client: rows, messages, errors, and a real server at the other end."""
+
+import json
+import subprocess
+import sys
+import threading
+from concurrent import futures
+
+import grpc
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+from models import raw_example
+from models.spec.errors import UserError
+from serving import client as client_module
+from serving import wire
+from serving.client import PredictClient, predict_file, render
+from serving.rows import read_rows, to_example
+from serving.server import ModelServer
+from tests.unit import served_model
+
+SPEC = served_model.SPEC
+
+
+@pytest.fixture(scope="module")
+def target(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("books")
+    served_model.export(folder / "1", 0.0)
+    server = ModelServer(str(folder), "books", port=0)
+    yield f"127.0.0.1:{server.start()}"
+    server.stop(grace=1.0)
+
+
+def _sigmoid(x):
+    return 1 / (1 + np.exp(-np.array(x)))
+
+
+def test_messages_are_tf_servings():
+    examples = [b"\x00a", b""]
+    ours, theirs = wire.PredictRequest(), predict_pb2.PredictRequest()
+    for request in (ours, theirs):
+        request.model_spec.name = "books"
+        request.model_spec.signature_name = "rank"
+        request.model_spec.version.value = 3
+        request.output_filter.append("probability")
+        tensor = request.inputs["examples"]
+        tensor.dtype = wire.DT_STRING
+        tensor.tensor_shape.dim.add(size=2)
+        tensor.string_val.extend(examples)
+    assert ours.SerializeToString() == theirs.SerializeToString()
+
+    answer = predict_pb2.PredictResponse()
+    answer.model_spec.version.value = 3
+    answer.outputs["a"].CopyFrom(tf.make_tensor_proto([0.25, 0.5]))
+    answer.outputs["b"].dtype = wire.DT_FLOAT
+    answer.outputs["b"].float_val.extend([1.5])
+    read = wire.PredictResponse.FromString(answer.SerializeToString())
+    assert np.frombuffer(read.outputs["a"].tensor_content, "<f4").tolist() == [0.25, 0.5]
+    assert (read.outputs["a"].dtype, read.outputs["a"].tensor_shape.dim[0].size) == (wire.DT_FLOAT, 2)
+    assert (list(read.outputs["b"].float_val), read.model_spec.version.value) == ([1.5], 3)
+
+
+def test_a_row_becomes_the_example_that_ingestion_writes():
+    row = {"reader_id": 7.0, "age": " 31 ", "lately": ["b1", "", "b2", "b3"], "book": "ünï", "topics": "sea| war |air",
+           "cover": "red", "clicked": 1, "when": "2020-01-01"}
+    assert raw_example.decode(to_example(SPEC, row)) == {
+        # No cover (the model does not read it), no label, no time; the newest of the history, the first of the set.
+        "reader": [b"7"], "age": [31.0], "lately": [b"b2", b"b3"], "book": ["ünï".encode()], "topics": [b"sea", b"war"]}
+
+
+@pytest.mark.parametrize("row", [{}, {"age": None, "book": ""}, {"age": "nan", "topics": "||", "lately": []}])
+def test_missing_values_have_no_value(row):
+    assert not any(raw_example.decode(to_example(SPEC, row)).values())
+    parsed = tf.io.parse_example([to_example(SPEC, row)], raw_example.feature_spec(SPEC))
+    assert all(tensor.values.shape[0] == 0 for tensor in parsed.values())
+
+
+@pytest.mark.parametrize(("row", "words"), [
+    ({"age": "old"}, ["line 3", "'age'", "'old'", "not a number"]),
+    ({"age": "inf"}, ["line 3", "'age'", "infinite"]),
+    ({"age": {"years": 3}}, ["line 3", "'age'"]),
+    ({"book": ["b1", "b2"]}, ["line 3", "'book'", "2 values"]),
+    ({"reader": "7"}, ["line 3", "unknown column 'reader'", "reader_id"]),
+    ({"book": "\ud800"}, ["line 3", "'book'", "Unicode"]),
+])
+def test_a_bad_row_names_row_and_column(row, words):
+    with pytest.raises(UserError) as caught:
+        to_example(SPEC, row, where="line 3")
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_files_are_read_by_their_ending(tmp_path):
+    table = tmp_path / "rows.csv"
+    table.write_text('\ufeffreader_id;book\n7;"a;b"\n\n8;c\n', encoding="utf-8")
+    assert list(read_rows(table, SPEC)) == [
+        (f"{table}, line 2", {"reader_id": "7", "book": "a;b"}), (f"{table}, line 4", {"reader_id": "8", "book": "c"})]
+    lines = tmp_path / "rows.jsonl"
+    lines.write_text('{"age": 3}\n\n{"age": null}\n', encoding="utf-8")
+    assert list(read_rows(lines, SPEC)) == [(f"{lines}, line 1", {"age": 3}), (f"{lines}, line 3", {"age": None})]
+
+
+def test_a_log_without_a_header_line(tmp_path):
+    source = SPEC.source.model_copy(update={"columns": ("reader_id", "book", "clicked", "spare")})
+    spec = SPEC.model_copy(update={"source": source})
+    table = tmp_path / "rows.csv"
+    for text in ("7;b1;1;x\n", "book;reader_id\nb1;7\n"):
+        table.write_text(text, encoding="utf-8")
+        ((_, row),) = read_rows(table, spec)
+        assert raw_example.decode(to_example(spec, row))["reader"] == [b"7"]
+        assert raw_example.decode(to_example(spec, row))["book"] == [b"b1"]
+
+
+@pytest.mark.parametrize(("name", "content", "words"), [
+    ("rows.txt", b"", [".csv or .jsonl"]),
+    ("absent.csv", None, ["cannot be read"]),
+    ("rows.csv", b"age;book\n3\n", ["line 2", "1 columns instead of 2"]),
+    ("rows.csv", b'age;book\n3;"x\n', ["line 2", "no valid CSV"]),
+    ("rows.csv", b"age;book\n3;\xff\n", ["utf-8"]),
+    ("rows.jsonl", b'{"age": 3}\n{"age": \n', ["line 2", "no valid JSON"]),
+    ("rows.jsonl", b"[3]\n", ["line 1", "JSON object"]),
+    ("rows.csv", b"age;book\n", ["no rows"]),
+])
+def test_a_bad_file_names_file_and_line(tmp_path, name, content, words):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        predict_file("127.0.0.1:1", tmp_path / name, SPEC)
+    for word in (name, *words):
+        assert word in str(caught.value)
+
+
+def test_predicts_in_batches(target):
+    examples = [to_example(SPEC, {"age": age}) for age in range(7)]
+    with PredictClient(target, "books", batch_size=3) as client:
+        got = client.predict(examples)
+        assert got.dtype == np.float32
+        np.testing.assert_allclose(got, _sigmoid([0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6]), atol=1e-6)
+        assert client.predict([]).shape == (0,)
+
+
+def test_predicts_a_file(target, tmp_path):
+    lines = tmp_path / "rows.jsonl"
+    lines.write_text('{"age": 10}\n{"topics": ["sea", "war"], "lately": "b1"}\n', encoding="utf-8")
+    rows = predict_file(target, lines, SPEC, "books")
+    assert [row for row, _ in rows] == [{"age": 10}, {"topics": ["sea", "war"], "lately": "b1"}]
+    np.testing.assert_allclose([p for _, p in rows], _sigmoid([1.0, 0.3]), atol=1e-6)
+
+
+def test_the_servers_reason_is_told(target):
+    with PredictClient(target, "films") as client, pytest.raises(UserError, match="NOT_FOUND.*'films'.*'books'"):
+        client.predict([b""])
+    with PredictClient(target, "books") as client, pytest.raises(UserError, match="INVALID_ARGUMENT.*row 1"):
+        client.predict([b"", b"\xff"])
+
+
+def _free_port():
+    server = grpc.server(futures.ThreadPoolExecutor(1))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.stop(None).wait()
+    return port
+
+
+def test_nothing_listens(monkeypatch):
+    target = f"127.0.0.1:{_free_port()}"
+    with PredictClient(target, "books", timeout=5.0) as client, pytest.raises(UserError) as caught:
+        client.predict([b""])
+    assert target in str(caught.value)
+    assert "ctrl serve" in str(caught.value)
+
+
+class _Scripted(prediction_service_pb2_grpc.PredictionServiceServicer):
+    """Answers UNAVAILABLE a few times, then with float values, as a stock server may."""
+
+    def __init__(self, failures, delay=0.0, values=(0.25,)):
+        self.calls, self._failures, self._delay, self._values = 0, failures, delay, values
+
+    def Predict(self, request, context):
+        self.calls += 1
+        if self.calls <= self._failures:
+            context.abort(grpc.StatusCode.UNAVAILABLE, "restarting")
+        threading.Event().wait(self._delay)
+        response = predict_pb2.PredictResponse()
+        response.outputs["probability"].dtype = wire.DT_FLOAT
+        response.outputs["probability"].float_val.extend(self._values)
+        return response
+
+
+@pytest.fixture
+def scripted():
+    servers = []
+
+    def start(servicer):
+        server = grpc.server(futures.ThreadPoolExecutor(2))
+        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(servicer, server)
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        servers.append(server)
+        return f"127.0.0.1:{port}"
+
+    yield start
+    for server in servers:
+        server.stop(None).wait()
+
+
+def test_unavailable_is_tried_again(scripted):
+    servicer = _Scripted(failures=3)
+    with PredictClient(scripted(servicer), "books") as client:
+        assert client.predict([b""]).tolist() == [0.25]
+    assert servicer.calls == 4
+
+
+def test_unavailable_for_good_is_told_after_five_tries(scripted):
+    servicer = _Scripted(failures=99)
+    with PredictClient(scripted(servicer), "books") as client, pytest.raises(UserError, match="restarting"):
+        client.predict([b""])
+    assert servicer.calls == 5
+
+
+def test_a_late_answer_and_a_wrong_one_are_told(scripted):
+    with PredictClient(scripted(_Scripted(0, delay=1.0)), "books", timeout=0.2) as client:
+        with pytest.raises(UserError, match="within 0.2 s"):
+            client.predict([b""])
+    with PredictClient(scripted(_Scripted(0)), "books") as client, pytest.raises(UserError, match="1 values.*2 rows"):
+        client.predict([b"", b""])
+
+
+def test_renders_tables_json_and_csv():
+    rows = [({"id": "1", "when": 978300760.0, "title": "a" * 40}, 0.5), ({"id": "20", "topics": ["x", "y"]}, 0.125)]
+    assert render(rows, "csv").splitlines() == [
+        "id,when,title,topics,probability", f"1,978300760.0,{'a' * 40},,0.500000", "20,,,x|y,0.125000"]
+    assert json.loads(render(rows, "json"))[1] == {"id": "20", "topics": ["x", "y"], "probability": 0.125}
+    table = render(rows, "table").splitlines()
+    assert [len(line) for line in table] == [len(table[0])] * 3
+    assert table[1].endswith("   0.500000") and "a" * 31 + "…" in table[1]
+    with pytest.raises(UserError, match="'xml'"):
+        render(rows, "xml")
+
+
+def test_starts_without_tensorflow():
+    code = f"import sys, {client_module.__name__}; print(sorted({{'tensorflow', 'tfx', 'keras'}} & set(sys.modules)))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (result.stdout.strip(), result.stderr) == ("[]", "")

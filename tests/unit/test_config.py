@@ -1,0 +1,36 @@
+import pytest
+
+from models.spec.errors import UserError
+from pipeline.config import RunConfig
+
+
+def test_settings_win_over_the_file_and_the_file_over_defaults(tmp_path):
+    path = tmp_path / "my.yaml"
+    path.write_text("embedding_dim: 8\nalignment: {epochs: 3, batch_size: 64}\n")
+    config = RunConfig.load("no-such-builtin", str(path), ["alignment.epochs=5", "backbone=autoint"])
+    assert config.embedding_dim == 8
+    assert (config.alignment.epochs, config.alignment.batch_size) == (5, 64)
+    assert config.training == RunConfig().training
+
+
+@pytest.mark.parametrize(("setting", "message"), [
+    ("alignment.epoch=5", "--set alignment.epoch=5: alignment.epoch is no known key; did you mean epochs? "),
+    ("alignment.epochs=0", "--set alignment.epochs=0: alignment.epochs: 0: Input should be greater than or equal"),
+    ("text_mode=frosen", "text_mode: 'frosen': Input should be 'frozen' or 'finetune'"),
+    ("alignment.epochs", "is not KEY=VALUE, as alignment.epochs=2"),
+])
+def test_a_wrong_setting_is_named_with_what_would_be_right(setting, message):
+    with pytest.raises(UserError) as error:
+        RunConfig.load("no-such-builtin", None, [setting])
+    assert message in str(error.value)
+
+
+def test_a_wrong_file_is_named(tmp_path):
+    path = tmp_path / "my.yaml"
+    path.write_text("training: {learning_rate: -1}\n")
+    with pytest.raises(UserError, match=r"my.yaml: training.learning_rate: -1"):
+        RunConfig.load("no-such-builtin", str(path))
+
+
+def test_smoke_shrinks_the_training():
+    assert RunConfig.load("no-such-builtin", smoke=True).training.epochs == 1

@@ -1,0 +1,75 @@
+import keras
+import numpy as np
+import pytest
+
+from models.ctr_model import CTRModel
+from models.field import Field
+from models.spec.errors import UserError
+from tests.model_test_case import ModelTestCase
+
+FIELDS = (
+    Field("item", "categorical", 5, "item"),
+    Field("price", "numeric", 4, "price"),
+    Field("liked", "history", 5, "item", max_length=2),
+)
+INPUTS = {
+    "item": np.array([1, 4, 2], "int64"),
+    "price": np.array([2, 3, 1], "int64"),
+    "price_value": np.array([0.5, 0.0, -1.0], "float32"),
+    "liked": np.array([[4, 0], [1, 2], [0, 0]], "int64"),
+}
+
+
+def _new(**options):
+    return CTRModel(FIELDS, embedding_dim=4, backbone_options={"hidden_units": [6]}, **options)
+
+
+class TestCTRModel(ModelTestCase):
+    def test_basics(self, tmp_path):
+        self.check_all(_new, INPUTS, (3,), tmp_path)
+
+    def test_counts_its_weights_before_the_first_row(self):
+        embedding = (5 + 4) * 4 + 4
+        attention = 3 * 4 * (4 * 4)
+        tower = 12 * 6 + 4 * 6
+        assert _new().count_params() == embedding + attention + tower + (12 + 6) + 1
+
+    def test_logit_is_linear_in_the_representation(self):
+        model = _new()
+        representation = np.asarray(model.represent(INPUTS))
+        assert representation.shape == (3, model.representation_dim) == (3, 18)
+        kernel, bias = (np.asarray(w) for w in model.output_layer.weights)
+        np.testing.assert_allclose(model(INPUTS), (representation @ kernel + bias)[:, 0], rtol=1e-5, atol=1e-6)
+
+    def test_ignores_other_inputs(self):
+        model = _new()
+        more = {**INPUTS, "item_text_key": np.array([7, 8, 9]), "token_ids": np.zeros((3, 5), "int64")}
+        np.testing.assert_array_equal(model(more), model(INPUTS))
+        assert model.input_names == ["item", "price", "price_value", "liked"]
+
+    def test_reset_changes_the_output_layer_alone(self):
+        model = _new()
+        model.output_layer.bias.assign([3.0])
+        before = [np.array(w) for w in model.weights]
+        model.reset_output_layer()
+        changed = [w.path for old, w in zip(before, model.weights) if not np.array_equal(old, w)]
+        assert sorted(changed) == sorted(w.path for w in model.output_layer.weights)
+        assert float(model.output_layer.bias[0]) == 0
+        second = np.array(model.output_layer.kernel)
+        model.reset_output_layer()
+        assert not np.array_equal(second, model.output_layer.kernel)
+
+    def test_l2_option(self):
+        assert not _new().losses
+        model = _new(embedding_l2=0.1)
+        squares = sum(float(keras.ops.sum(w**2)) for w in model.embedding.weights)
+        assert float(sum(model.losses)) == pytest.approx(0.1 * squares, rel=1e-5)
+
+    def test_whole_model_file(self, tmp_path):
+        model = _new()
+        model.save(tmp_path / "model.keras")
+        np.testing.assert_array_equal(keras.models.load_model(tmp_path / "model.keras")(INPUTS), model(INPUTS))
+
+    def test_unknown_backbone(self):
+        with pytest.raises(UserError, match="backbone 'mlp' is unknown"):
+            CTRModel(FIELDS, backbone="mlp")

@@ -1,0 +1,159 @@
+"""The exported model: the same numbers as Keras, and nothing but the ID model."""
+
+import json
+import os
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_text
+import tensorflow_transform as tft
+import tensorflow_transform.beam as tft_beam
+from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
+
+from models import raw_example
+from models.ctr_model import CTRModel
+from models.preprocessing import preprocessing_fn
+from models.spec.dataset_spec import DatasetSpec
+from models.transform_fields import fields
+from serving.export import assert_pure_id, export_ctr_model
+
+SPEC = DatasetSpec.parse("""
+name: books
+source: {format: csv, path: /somewhere/private/books.csv}
+label: {column: clicked}
+features:
+  - {name: reader, side: user, kind: categorical, min_count: 1}
+  - {name: age, side: user, kind: numeric, buckets: 4}
+  - {name: lately, side: user, kind: history, of: book, max_length: 3}
+  - {name: book, side: item, kind: categorical, min_count: 1}
+  - {name: topics, side: item, kind: set, max_length: 2, min_count: 1}
+  - {name: cover, side: item, kind: categorical, model: false}
+""", where="books.yaml")
+
+ROWS = [
+    {"reader": [b"ann"], "age": [31.0], "lately": [b"b1", b"b2"], "book": [b"b3"], "topics": [b"war", b"sea"]},
+    {"reader": [b"bob"], "age": [54.0], "lately": [], "book": [b"b1"], "topics": [b"sea"]},
+    {"reader": [b"cid"], "age": [], "lately": [b"b3"], "book": [b"b2"], "topics": []},
+    {"reader": [b"ann"], "age": [12.0], "lately": [b"b3", b"b2", b"b1", b"b3", b"b9"], "book": [b"b2"],
+     "topics": [b"war", b"sea", b"air"]},
+]
+UNSEEN = [
+    {},
+    {"reader": [b"nobody"], "age": [-1e6], "lately": [b"?"], "book": [b"?"], "topics": [b"?"]},
+    {"reader": [b""], "age": [float("nan")], "lately": [b""], "book": [b""], "topics": [b""]},
+    {"reader": "ünïcode", "book": [b"b1"], "cover": [b"not read"]},
+]
+
+
+@pytest.fixture(scope="module")
+def tft_output(tmp_path_factory):
+    """A transform graph with a tokenizer in it, which the served model must not have."""
+    folder = str(tmp_path_factory.mktemp("transform"))
+    features = {**raw_example.feature_spec(SPEC, with_label=True)}
+    features.update({f"{side}_sentence": tf.io.VarLenFeature(tf.string) for side in SPEC.text_sides})
+    rows = [{**row, "label": [i % 2], "user_sentence": [b"a user."], "item_sentence": [b"an item."]}
+            for i, row in enumerate(ROWS)]
+    metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(features))
+    config = {"dataset_spec": SPEC.to_json(), "text_mode": "finetune", "language_model": "tiny-random",
+              "max_tokens": 8}
+    with tft_beam.Context(temp_dir=folder):
+        (rows, metadata) | tft_beam.AnalyzeDataset(lambda x: preprocessing_fn(x, config)) \
+            | tft_beam.WriteTransformFn(folder)
+    return tft.TFTransformOutput(folder)
+
+
+@pytest.fixture(scope="module")
+def model(tft_output):
+    keras.utils.set_random_seed(7)
+    return CTRModel(fields(SPEC, tft_output), embedding_dim=4)
+
+
+@pytest.fixture(scope="module")
+def export_dir(tft_output, model, tmp_path_factory):
+    folder = str(tmp_path_factory.mktemp("export") / "1")
+    export_ctr_model(model, tft_output, SPEC, folder)
+    return folder
+
+
+def _examples(rows):
+    rows = [{k: [v.encode()] if isinstance(v, str) else v for k, v in row.items()} for row in rows]
+    return tf.constant([raw_example.encode(row) for row in rows])
+
+
+def test_same_probability_as_keras_on_the_full_transform_graph(tft_output, model, export_dir):
+    rows = ROWS + UNSEEN
+    signature = tf.saved_model.load(export_dir).signatures["serving_default"]
+    answer = signature(examples=_examples(rows))
+    full = {**raw_example.feature_spec(SPEC, with_label=True),
+            **{f"{side}_sentence": tf.io.VarLenFeature(tf.string) for side in SPEC.text_sides}}
+    transformed = tft_output.transform_features_layer()(tf.io.parse_example(_examples(rows), full))
+    assert "token_ids" in transformed
+    logits = np.asarray(model(transformed, training=False))
+    np.testing.assert_allclose(answer["logit"], logits, atol=1e-5)
+    np.testing.assert_allclose(answer["probability"], 1 / (1 + np.exp(-logits)), atol=1e-5)
+    assert len(set(np.round(logits, 6))) > 4, "the rows must differ for the comparison to mean something"
+
+
+def test_a_row_scores_alike_alone_and_in_a_batch(export_dir):
+    signature = tf.saved_model.load(export_dir).signatures["serving_default"]
+    rows = ROWS + UNSEEN
+    together = signature(examples=_examples(rows))["probability"].numpy()
+    alone = [signature(examples=_examples([row]))["probability"].numpy()[0] for row in rows]
+    np.testing.assert_allclose(alone, together, atol=1e-6)
+    assert signature(examples=tf.constant([], tf.string))["probability"].shape == (0,)
+
+
+def test_signature_is_the_contract(export_dir):
+    signature = tf.saved_model.load(export_dir).signatures["serving_default"]
+    (inputs,) = signature.structured_input_signature[1].values()
+    assert (inputs.name, inputs.dtype, inputs.shape.as_list()) == ("examples", tf.string, [None])
+    assert {k: v.dtype for k, v in signature.structured_outputs.items()} == {
+        "probability": tf.float32, "logit": tf.float32}
+
+
+def test_holds_the_students_weights_only(export_dir, model):
+    assert_pure_id(export_dir, model)
+    other = CTRModel(model.fields, embedding_dim=8)
+    with pytest.raises(ValueError, match="shapes"):
+        assert_pure_id(export_dir, other)
+
+
+def test_specification_lies_beside_the_model_without_the_logs_place(export_dir):
+    with open(os.path.join(export_dir, "assets.extra", "dataset.json"), encoding="utf-8") as stream:
+        text = stream.read()
+    assert "private" not in text
+    assert json.loads(text)["source"]["path"] == "books.csv"
+    assert DatasetSpec.from_json(text).features == SPEC.features
+
+
+def test_a_text_operation_anywhere_is_refused(tmp_path):
+    module = tf.Module()
+
+    @tf.function
+    def tokenize(text):
+        return tensorflow_text.WhitespaceTokenizer().tokenize(text).to_tensor()
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    def score(examples):
+        return {"words": tokenize(examples)}
+
+    module.score = score
+    tf.saved_model.save(module, str(tmp_path / "m"), signatures={"serving_default": score})
+    with pytest.raises(ValueError, match="WhitespaceTokenize"):
+        assert_pure_id(str(tmp_path / "m"))
+
+
+def test_a_variable_that_is_not_the_students_is_refused(tmp_path):
+    module = tf.Module()
+    module.bert = tf.Variable([1.0])
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32)])
+    def score(x):
+        return {"y": x * module.bert}
+
+    module.score = score
+    tf.saved_model.save(module, str(tmp_path / "m"), signatures={"serving_default": score})
+    with pytest.raises(ValueError, match="bert"):
+        assert_pure_id(str(tmp_path / "m"))

@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models.input_pipeline import count_rows, make_dataset
+from models.text_table import TextTable
+
+ROWS = 25
+SPEC = {
+    "id": tf.io.FixedLenFeature([], tf.int64),
+    "watched": tf.io.FixedLenFeature([2], tf.int64),
+    "item_text_key": tf.io.FixedLenFeature([], tf.int64),
+    "watched_text_key": tf.io.FixedLenFeature([2], tf.int64),
+    "label": tf.io.FixedLenFeature([], tf.int64),
+}
+
+
+def example(row: int) -> bytes:
+    def ints(*values):
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
+
+    return tf.train.Example(features=tf.train.Features(feature={
+        "id": ints(row), "watched": ints(row, 0), "item_text_key": ints(100 + row % 2),
+        "watched_text_key": ints(101, 0), "label": ints(row % 2)})).SerializeToString()
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Rows 0 to 9, 10 to 19 and 20 to 24."""
+    paths = []
+    for start in (0, 10, 20):
+        paths.append(str(tmp_path / f"part-{start}.gz"))
+        with tf.io.TFRecordWriter(paths[-1], "GZIP") as writer:
+            for row in range(start, min(start + 10, ROWS)):
+                writer.write(example(row))
+    return paths
+
+
+def ids(dataset):
+    return [batch["id"].numpy().tolist() for batch, _ in dataset]
+
+
+def flat(batches):
+    return [row for batch in batches for row in batch]
+
+
+def test_batches_hold_every_row_in_the_files_order(files):
+    dataset = make_dataset(files, SPEC, 10)
+    assert ids(dataset) == [list(range(10)), list(range(10, 20)), list(range(20, 25))]
+    features, label = next(iter(dataset))
+    assert set(features) == {"id", "watched"}
+    assert label.dtype == tf.float32 and label.numpy().tolist() == [0, 1] * 5
+    assert features["watched"].shape == (10, 2)
+    assert count_rows(files) == ROWS
+
+
+def test_remainder_can_be_dropped_and_rows_repeated(files):
+    assert [len(b) for b in ids(make_dataset(files, SPEC, 10, drop_remainder=True))] == [10, 10]
+    repeated = ids(make_dataset(files, SPEC, 10, repeat=True).take(6))
+    assert sorted(flat(repeated)[:ROWS]) == list(range(ROWS)) and len(flat(repeated)) == 60
+
+
+def test_shuffling_is_the_same_for_a_seed_and_new_in_every_pass(files):
+    def dataset(seed):
+        return make_dataset(files, SPEC, 5, shuffle_buffer=ROWS, seed=seed)
+
+    one, two = dataset(1), dataset(1)
+    first, second = flat(ids(one)), flat(ids(one))
+    assert sorted(first) == sorted(second) == list(range(ROWS))
+    assert first != list(range(ROWS)) and first != second
+    assert [flat(ids(two)), flat(ids(two))] == [first, second]
+    assert flat(ids(dataset(2))) != first
+
+
+def test_text_keys_become_rows_of_the_tables(files):
+    vectors = np.zeros((3, 4), np.float32)
+    table = TextTable(keys=np.array([100, 101]), vectors=vectors)
+    dataset = make_dataset(files, SPEC, 4, text_tables={"item": table, "watched": table})
+    features, _ = next(iter(dataset))
+    assert set(features) == {"id", "watched", "item_text_index", "watched_text_index"}
+    assert features["item_text_index"].numpy().tolist() == [1, 2, 1, 2]
+    assert features["watched_text_index"].numpy().tolist() == [[2, 0]] * 4
+    assert features["watched_text_index"].dtype == tf.int32
+    with pytest.raises(ValueError, match="watched_text_key.*item"):
+        make_dataset(files, SPEC, 4, text_tables={"item": table})
+
+
+def test_no_files_are_an_error():
+    with pytest.raises(ValueError, match="at least one file"):
+        make_dataset([], SPEC, 4)

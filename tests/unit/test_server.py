@@ -1,0 +1,284 @@
+"""The embedded server, asked over a real channel with TF Serving's own stubs."""
+
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import grpc
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow_serving.apis import (
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    model_service_pb2_grpc,
+    predict_pb2,
+    prediction_service_pb2_grpc,
+)
+
+from models import raw_example
+from models.spec.errors import UserError
+from serving.server import ModelServer
+from tests.unit import served_model
+
+GOOD = raw_example.encode({"age": [3.0], "topics": [b"sea"]})
+
+
+@pytest.fixture(scope="module")
+def exports(tmp_path_factory):
+    """Folders of two exports, by bias, to be copied into a base path."""
+    folder = tmp_path_factory.mktemp("exports")
+    return {bias: (str(folder / str(bias)), served_model.export(folder / str(bias), bias)) for bias in (0.0, 2.0)}
+
+
+@pytest.fixture
+def base_path(tmp_path, exports):
+    shutil.copytree(exports[0.0][0], tmp_path / "books" / "1")
+    return tmp_path / "books"
+
+
+@pytest.fixture
+def server(base_path):
+    server = ModelServer(str(base_path), "books", port=0, poll_seconds=0.1, max_message_bytes=1 << 20)
+    server.port = server.start()
+    yield server
+    server.stop(grace=1.0)
+
+
+@pytest.fixture
+def channel(server):
+    with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        yield channel
+
+
+@pytest.fixture
+def stub(channel):
+    return prediction_service_pb2_grpc.PredictionServiceStub(channel)
+
+
+def _request(examples, model="books", **spec):
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = model
+    if "version" in spec:
+        request.model_spec.version.value = spec.pop("version")
+    for key, value in spec.items():
+        setattr(request.model_spec, key, value)
+    request.inputs["examples"].CopyFrom(tf.make_tensor_proto(examples))
+    return request
+
+
+def _wait_for(condition, seconds=10.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def _sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def test_predictions_equal_the_keras_model(stub, exports):
+    examples = [GOOD, b"", raw_example.encode({"age": [50.0], "lately": [b"b1", b"b2"], "reader": [b"unseen"]})]
+    response = stub.Predict(_request(examples))
+    assert (response.model_spec.name, response.model_spec.version.value) == ("books", 1)
+    assert response.model_spec.signature_name == "serving_default"
+    got = {name: tf.make_ndarray(tensor) for name, tensor in response.outputs.items()}
+    # 0.1 for each year, book and topic.
+    np.testing.assert_allclose(got["logit"], [0.4, 0.0, 5.2], atol=1e-5)
+    np.testing.assert_allclose(got["probability"], _sigmoid(np.array([0.4, 0.0, 5.2])), atol=1e-6)
+    keras_logits = exports[0.0][1](served_model.features_of(examples))
+    np.testing.assert_allclose(got["logit"], keras_logits, atol=1e-6)
+
+
+def test_output_filter_and_an_empty_batch(stub):
+    request = _request(np.array([], dtype=object))
+    request.inputs["examples"].dtype = tf.string.as_datatype_enum
+    request.output_filter.append("probability")
+    response = stub.Predict(request)
+    assert list(response.outputs) == ["probability"]
+    assert tf.make_ndarray(response.outputs["probability"]).shape == (0,)
+
+
+def _without_input():
+    request = _request([GOOD])
+    del request.inputs["examples"]
+    return request
+
+
+def _with_more(name, value):
+    request = _request([GOOD])
+    request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+    return request
+
+
+def _with_shape(*sizes):
+    request = _request([GOOD])
+    del request.inputs["examples"].tensor_shape.dim[:]
+    for size in sizes:
+        request.inputs["examples"].tensor_shape.dim.add(size=size)
+    return request
+
+
+def _with_filter(name):
+    request = _request([GOOD])
+    request.output_filter.append(name)
+    return request
+
+
+def _of_type(number):
+    request = _request([GOOD])
+    request.inputs["examples"].dtype = number
+    return request
+
+
+@pytest.mark.parametrize(("request_", "code", "words"), [
+    (_request([GOOD], model="films"), "NOT_FOUND", ["'films'", "'books'"]),
+    (_request([GOOD], version=7), "NOT_FOUND", ["version 7", "version 1"]),
+    (_request([GOOD], version_label="canary"), "NOT_FOUND", ["canary"]),
+    (_request([GOOD], signature_name="rank"), "NOT_FOUND", ["'rank'", "serving_default"]),
+    (_without_input(), "INVALID_ARGUMENT", ["lacks", "'examples'"]),
+    (_with_more("age", 3.0), "INVALID_ARGUMENT", ["'age'", "examples"]),
+    (_with_filter("click"), "INVALID_ARGUMENT", ["'click'", "logit, probability"]),
+    (_request([1.0]), "INVALID_ARGUMENT", ["'examples'", "float", "string"]),
+    (_of_type(999), "INVALID_ARGUMENT", ["'examples'", "999"]),
+    (_request([[GOOD]]), "INVALID_ARGUMENT", ["'examples'", "[1, 1]", "[any]"]),
+    (_with_shape(5), "INVALID_ARGUMENT", ["'examples'", "[5]", "1 values"]),
+    (_with_shape(-1), "INVALID_ARGUMENT", ["'examples'", "[-1]"]),
+    (_with_shape(1 << 60), "INVALID_ARGUMENT", ["'examples'"]),
+    (_request([GOOD, b"\xff\xfe\xfd"]), "INVALID_ARGUMENT", ["'examples'", "row 1", "tf.train.Example"]),
+    (_request([GOOD, GOOD, GOOD[:-2]]), "INVALID_ARGUMENT", ["'examples'", "row 2"]),
+    (_request([GOOD, raw_example.encode({"age": ["old"]})]), "INVALID_ARGUMENT", ["row 1", "'age'"]),
+    (_request([b"x" * (1 << 20)]), "RESOURCE_EXHAUSTED", []),
+])
+def test_a_bad_request_gets_its_status_and_the_server_goes_on(stub, request_, code, words):
+    with pytest.raises(grpc.RpcError) as caught:
+        stub.Predict(request_)
+    assert caught.value.code().name == code, caught.value.details()
+    for word in words:
+        assert word in caught.value.details()
+    assert stub.Predict(_request([GOOD])).model_spec.version.value == 1
+
+
+def test_what_is_not_implemented_says_so(stub):
+    from tensorflow_serving.apis import classification_pb2
+
+    with pytest.raises(grpc.RpcError) as caught:
+        stub.Classify(classification_pb2.ClassificationRequest())
+    assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_metadata_holds_the_signature(stub):
+    request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
+    request.model_spec.name = "books"
+    response = stub.GetModelMetadata(request)
+    signatures = get_model_metadata_pb2.SignatureDefMap()
+    assert response.metadata["signature_def"].Unpack(signatures)
+    assert list(signatures.signature_def) == ["serving_default"]
+    assert list(signatures.signature_def["serving_default"].inputs) == ["examples"]
+    request.metadata_field.append("weights")
+    with pytest.raises(grpc.RpcError) as caught:
+        stub.GetModelMetadata(request)
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_a_new_version_is_taken_up_under_load_without_a_failure(server, stub, base_path, exports):
+    answers, failures, stop = [], [], threading.Event()
+
+    def ask():
+        while not stop.is_set():
+            try:
+                response = stub.Predict(_request([GOOD] * 3), timeout=10)
+            except grpc.RpcError as error:
+                failures.append(error)
+            else:
+                answers.append((response.model_spec.version.value, tf.make_ndarray(response.outputs["logit"])))
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    shutil.copytree(exports[2.0][0], base_path / "2")
+    _wait_for(lambda: any(version == 2 for version, _ in list(answers)))
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert {version for version, _ in answers} == {1, 2}
+    for version, logits in answers:
+        # Every answer comes from one whole version: a bias of 0 or of 2.
+        np.testing.assert_allclose(logits, [0.4 + (version == 2) * 2.0] * 3, atol=1e-5)
+    # The version that was taken away is gone, the older one comes back.
+    shutil.rmtree(base_path / "2")
+    _wait_for(lambda: server.version == 1)
+
+
+def test_a_broken_version_is_refused_and_taken_once_it_is_whole(server, channel, stub, base_path, exports, caplog):
+    variables = "variables/variables.data-00000-of-00001"
+    with caplog.at_level(logging.ERROR):
+        (base_path / "3").mkdir()
+        (base_path / "3" / "saved_model.pb").write_bytes(b"rubbish")
+        shutil.copytree(exports[2.0][0], base_path / "4")
+        os.remove(base_path / "4" / variables)
+        _wait_for(lambda: len(caplog.records) >= 2)
+    assert {r.getMessage().split(" of books")[0] for r in caplog.records} == {"version 3", "version 4"}
+    assert all("version 1 keeps serving" in r.getMessage() for r in caplog.records)
+    assert stub.Predict(_request([GOOD])).model_spec.version.value == 1
+    request = get_model_status_pb2.GetModelStatusRequest()
+    request.model_spec.name = "books"
+    states = model_service_pb2_grpc.ModelServiceStub(channel).GetModelStatus(request).model_version_status
+    state = get_model_status_pb2.ModelVersionStatus.State
+    assert {s.version: state.Name(s.state) for s in states} == {1: "AVAILABLE", 4: "END", 3: "END"}
+    assert {s.version for s in states if s.status.error_message} == {3, 4}
+    # It is not tried again and again, only when its files change.
+    time.sleep(0.4)
+    assert len(caplog.records) == 2
+    shutil.copy(os.path.join(exports[2.0][0], variables), base_path / "4" / variables)
+    _wait_for(lambda: server.version == 4)
+
+
+def test_status_of_one_version(channel):
+    stub = model_service_pb2_grpc.ModelServiceStub(channel)
+    request = get_model_status_pb2.GetModelStatusRequest()
+    request.model_spec.name = "books"
+    request.model_spec.version.value = 1
+    assert [s.version for s in stub.GetModelStatus(request).model_version_status] == [1]
+    request.model_spec.version.value = 9
+    with pytest.raises(grpc.RpcError) as caught:
+        stub.GetModelStatus(request)
+    assert caught.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+def test_a_folder_without_a_version_is_the_users_error(tmp_path):
+    with pytest.raises(UserError, match="there is no folder"):
+        ModelServer(str(tmp_path / "nothing"), "books", port=0).start()
+    (tmp_path / "8").mkdir()
+    (tmp_path / "8" / "saved_model.pb").write_bytes(b"rubbish")
+    with pytest.raises(UserError, match="version 8"):
+        ModelServer(str(tmp_path), "books", port=0).start()
+
+
+def test_a_port_in_use_is_the_users_error(server, base_path):
+    with pytest.raises(UserError, match=f"127.0.0.1:{server.port}"):
+        ModelServer(str(base_path), "books", port=server.port).start()
+
+
+def test_serve_announces_itself_and_stops_on_a_signal(base_path, tmp_path):
+    port_file = tmp_path / "port"
+    code = ("import sys; from serving.server import serve; serve(sys.argv[1], 'books', port=0, port_file=sys.argv[2]);"
+            "assert not {'tfx', 'tensorflow_model_analysis', 'tensorflow_transform'} & set(sys.modules)")
+    process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", code, str(base_path), str(port_file)],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        line = process.stdout.readline().strip()
+        assert line == f"serving books version 1 on 127.0.0.1:{port_file.read_text().strip()}"
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=20)
+    finally:
+        process.kill()
+        process.wait()
+    assert (process.returncode, errors) == (0, "")

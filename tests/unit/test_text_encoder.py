@@ -1,0 +1,84 @@
+import glob
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tfx.types import artifact_utils, standard_artifacts
+
+from components import beam_io
+from components.text_encoder.component import TextEncoder
+from components.text_encoder.executor import Executor
+from models import raw_example
+from models.language_model import LanguageModel
+from models.language_model_source import LanguageModelSource
+from models.spec.errors import UserError
+from models.text_table import TextTable
+
+TEXTS = {
+    "user": [(11, "This is a user, gender is female."), (12, "This is a user, gender is male.")],
+    "item": [(21, "This is a movie, title is Amélie."), (22, "This is a movie, title is Ran.")],
+    "watched": [(31, "This is a movie, title is Ran.")],
+    "context": [],
+}
+
+
+@pytest.fixture
+def texts(tmp_path):
+    artifact = standard_artifacts.Examples()
+    artifact.uri = str(tmp_path / "texts")
+    artifact.split_names = artifact_utils.encode_split_names(list(TEXTS))
+    for split, rows in TEXTS.items():
+        folder = tmp_path / "texts" / f"Split-{split}"
+        folder.mkdir(parents=True)
+        with tf.io.TFRecordWriter(str(folder / "data_tfrecord-00000-of-00001.gz"), "GZIP") as writer:
+            for key, text in rows:
+                writer.write(raw_example.encode({"key": [key], "text": [text]}))
+    return artifact
+
+
+def run(texts, folder, fingerprint):
+    vectors = standard_artifacts.Examples()
+    vectors.uri = str(folder / "vectors")
+    Executor().Do(
+        {"texts": [texts]}, {"text_vectors": [vectors]},
+        {"language_model": "tiny-random", "max_tokens": 24, "language_model_fingerprint": fingerprint})
+    return vectors
+
+
+def test_every_key_of_every_split_gets_its_texts_vector(texts, tmp_path, monkeypatch):
+    encoded = []
+    encode = LanguageModel.encode
+
+
+    def recorded(self, batch, *args):
+        encoded.extend(batch)
+        return encode(self, batch, *args)
+
+    monkeypatch.setattr(LanguageModel, "encode", recorded)
+    vectors = run(texts, tmp_path, LanguageModelSource("tiny-random").fingerprint)
+
+    assert beam_io.splits_of(vectors) == list(TEXTS)
+    assert sorted(encoded) == sorted({text for rows in TEXTS.values() for _, text in rows})
+    tables = TextTable.load(vectors.uri)
+    model = LanguageModel.load("tiny-random")
+    for split, rows in TEXTS.items():
+        assert sorted(tables[split].keys) == [key for key, _ in rows]
+        assert tables[split].vectors.shape == (len(rows) + 1, 32)
+        for key, text in rows:
+            index = int(tables[split].lookup(tf.constant(key, tf.int64)))
+            np.testing.assert_allclose(tables[split].vectors[index], encode(model, [text], 24)[0], atol=1e-5)
+    assert glob.glob(f"{vectors.uri}/Split-context/*.gz")
+
+
+def test_other_weights_than_the_pipeline_was_made_for_stop_the_run(texts, tmp_path):
+    with pytest.raises(UserError, match="tiny-random.*fingerprint"):
+        run(texts, tmp_path, "0123456789abcdef")
+
+
+def test_component_declares_its_channels(texts):
+    from tfx.types import channel_utils
+
+    encoder = TextEncoder(channel_utils.as_channel([texts]), "tiny-random", 24, "f")
+    assert encoder.outputs["text_vectors"].type is standard_artifacts.Examples
+    assert encoder.exec_properties == {
+        "language_model": "tiny-random", "max_tokens": 24, "language_model_fingerprint": "f"}

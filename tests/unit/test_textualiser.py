@@ -1,0 +1,67 @@
+from tfx.types import standard_artifacts
+
+from components.beam_io import splits_of
+from components.textualiser.executor import Executor, fingerprint
+from models.spec.dataset_spec import DatasetSpec
+from tests.executor_case import artifact, beam_executor, read_examples, write_examples
+
+SPEC = DatasetSpec.parse(
+    """
+name: toy
+source: {format: csv, path: toy.csv}
+label: {column: clicked}
+openings: {item: This is a film}
+features:
+- {name: gender, side: user, kind: categorical, text: {phrase: "gender is {}", values: {F: female}}}
+- {name: film, side: item, kind: categorical, text: false}
+- {name: title, side: item, kind: categorical}
+- {name: liked, side: user, kind: history, of: film, derive: {user: gender, time: t},
+   text: {feature: title, phrase: "who liked {}"}}
+""", where="toy.yaml")
+ROWS = {
+    "train": [
+        {"gender": ["F"], "film": ["1"], "title": ["Up"], "liked": [], "liked_text": [], "label": [1]},
+        {"gender": ["F"], "film": ["2"], "title": ["Jaws"], "liked": ["1"], "liked_text": ["Up"], "label": [0]},
+    ],
+    "test": [{"gender": [], "film": ["3"], "title": ["Heat"], "liked": ["1", "2"],
+              "liked_text": ["Up", "Jaws"], "label": [1]}],
+}
+
+
+def textualise(folder, mode):
+    source = write_examples(folder / "in", ROWS)
+    target = artifact(standard_artifacts.Examples, folder / "out")
+    texts = artifact(standard_artifacts.Examples, folder / "texts")
+    beam_executor(Executor, folder).Do(
+        {"examples": [source]}, {"textualised_examples": [target], "texts": [texts]},
+        {"dataset_spec": SPEC.to_json(), "text_mode": mode})
+    return target, texts
+
+
+def test_rows_get_the_paper_s_sentences(tmp_path):
+    target, texts = textualise(tmp_path, "finetune")
+    assert splits_of(texts) == []
+    rows = {r["film"][0]: r for s in ROWS for r in read_examples(target, s)}
+    assert rows[b"1"]["user_sentence"] == [b"This is a user, gender is female."]
+    assert rows[b"2"]["user_sentence"] == [b"This is a user, gender is female, who liked Up."]
+    assert rows[b"2"]["item_sentence"] == [b"This is a film, title is Jaws."]
+    assert rows[b"3"]["user_sentence"] == [b"This is a user, who liked Up|Jaws."]
+    assert rows[b"2"]["label"] == [0] and "user_text_key" not in rows[b"2"]
+
+
+def test_distinct_texts_stand_once_and_rows_point_to_them(tmp_path):
+    target, texts = textualise(tmp_path, "frozen")
+    assert splits_of(texts) == ["user", "item", "liked"]
+    tables = {s: {r["key"][0]: r["text"][0] for r in read_examples(texts, s)} for s in splits_of(texts)}
+    # Two of three rows share the user's text, since the history is not in it.
+    assert sorted(tables["user"].values()) == [b"This is a user, gender is female.", b"This is a user."]
+    assert len(read_examples(texts, "item")) == len(read_examples(texts, "liked")) == 3
+    rows = {r["film"][0]: r for s in ROWS for r in read_examples(target, s)}
+    row = rows[b"3"]
+    assert tables["item"][row["item_text_key"][0]] == b"This is a film, title is Heat."
+    assert [tables["liked"][k] for k in row["liked_text_key"]] == [
+        b"This is a film, title is Up.", b"This is a film, title is Jaws."]
+
+
+def test_fingerprint_is_stable():
+    assert fingerprint("This is a user.") == fingerprint(b"This is a user.") == 1690890548628125145

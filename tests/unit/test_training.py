@@ -1,0 +1,189 @@
+import json
+import pathlib
+import re
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models.ctr_model import CTRModel
+from models.field import Field
+from models.spec.errors import UserError
+from models.training import compile_ctr, fit
+
+ROWS, BATCH, STEPS = 320, 32, 10
+
+
+def _data(rows=ROWS):
+    """Clicks that depend on two ids, in a fixed order."""
+    rng = np.random.default_rng(0)
+    user, item = rng.integers(1, 9, rows), rng.integers(1, 9, rows)
+    clicks = (rng.random(rows) < np.where((user + item) % 2, 0.8, 0.2)).astype("int64")
+    return tf.data.Dataset.from_tensor_slices(({"user": user, "item": item}, clicks)).batch(BATCH)
+
+
+def _model(**options):
+    keras.utils.set_random_seed(7)
+    fields = [Field("user", "categorical", 9, "user"), Field("item", "categorical", 9, "item")]
+    model = CTRModel(fields, embedding_dim=4, backbone_options={"hidden_units": [8]})
+    return compile_ctr(model, **{"learning_rate": 0.01, **options})
+
+
+def _weights(model):
+    return [np.array(w) for w in model.trainable_weights]
+
+
+class _Kill(keras.callbacks.Callback):
+    """Stands for a kill after so many steps of all."""
+
+    def __init__(self, steps):
+        super().__init__()
+        self.steps_left = steps
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.steps_left -= 1
+        if not self.steps_left:
+            raise KeyboardInterrupt
+
+
+class _Count(keras.callbacks.Callback):
+    """Counts the steps that are trained."""
+
+    steps = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.steps += 1
+
+
+class _Script(keras.callbacks.Callback):
+    """Puts a given value of the monitored metric into each epoch's logs, for the callbacks after it."""
+
+
+def _killed_and_resumed(tmp_path, kill_after, **options):
+    with pytest.raises(KeyboardInterrupt):
+        fit(_model(), _data(), _data(), epochs=4, checkpoint_dir=tmp_path, patience=9, callbacks=[_Kill(kill_after)],
+            **options)
+    model, count = _model(), _Count()
+    history = fit(model, _data(), _data(), epochs=4, checkpoint_dir=tmp_path, patience=9, callbacks=[count], **options)
+    return model, history, count.steps
+
+
+@pytest.mark.parametrize("kill_after, save_every_steps, steps_left", [
+    (2 * STEPS + 5, None, 2 * STEPS),  # in the third epoch: it is repeated
+    (2 * STEPS + 5, 2, STEPS + 7),  # step 4 was saved and is seen again
+    (3 * STEPS, 5, 1),  # after the last save within an epoch, before its end
+    (3, None, 4 * STEPS),  # before the first save
+])
+def test_resumed_run_ends_like_one_in_one_go(tmp_path, kill_after, save_every_steps, steps_left):
+    if kill_after == 3 * STEPS:
+        steps_left += STEPS
+    whole = _model()
+    expected = fit(whole, _data(), _data(), epochs=4, checkpoint_dir=tmp_path / "whole", patience=9)
+    model, history, steps = _killed_and_resumed(tmp_path / "killed", kill_after, save_every_steps=save_every_steps)
+    assert steps == steps_left
+    assert history.epoch == expected.epoch == [0, 1, 2, 3]
+    assert {len(values) for values in history.history.values()} == {4}
+    exact = save_every_steps is None
+    tolerance = 1e-5 if exact else 0.05
+    np.testing.assert_allclose(history.history["val_auc"], expected.history["val_auc"], atol=tolerance)
+    for ours, theirs in zip(_weights(model), _weights(whole)):
+        np.testing.assert_allclose(ours, theirs, atol=tolerance)
+    assert int(model.optimizer.iterations) >= 4 * STEPS - 1
+
+
+def test_finished_run_is_loaded_not_trained(tmp_path):
+    first = _model()
+    expected = fit(first, _data(), _data(), epochs=2, checkpoint_dir=tmp_path, patience=9)
+    assert sorted(p.suffix for p in tmp_path.iterdir()) == [".h5", ".json"]
+    again, count = _model(), _Count()
+    history = fit(again, _data(), _data(), epochs=2, checkpoint_dir=tmp_path, callbacks=[count])
+    assert count.steps == 0
+    assert history.history == expected.history
+    for ours, theirs in zip(_weights(again), _weights(first)):
+        np.testing.assert_array_equal(ours, theirs)
+    assert json.loads((tmp_path / "DONE.json").read_text())["best_epoch"] in (0, 1)
+
+
+def test_best_epoch_is_kept_over_a_kill_and_patience_counts_on(tmp_path):
+    # Validation labels are the opposite of training's, so the first epoch stays the best.
+    opposite = _data().map(lambda x, y: (x, 1 - y))
+    best, after = [], _Count()
+    snapshot = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: best.append(_weights(model)))
+    model = _model()
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, _data(), opposite, epochs=9, checkpoint_dir=tmp_path, patience=3,
+            callbacks=[snapshot, _Kill(2 * STEPS + 5)])
+    resumed = _model()
+    history = fit(resumed, _data(), opposite, epochs=9, checkpoint_dir=tmp_path, patience=3, callbacks=[after])
+    assert int(np.argmax(history.history["val_auc"])) == 0
+    assert len(history.epoch) == 4 and after.steps == 2 * STEPS
+    for ours, theirs in zip(_weights(resumed), best[0]):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_without_validation_the_last_epoch_counts(tmp_path):
+    model = _model()
+    endings = []
+    snapshot = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: endings.append(_weights(model)))
+    history = fit(model, _data().repeat(), epochs=3, steps_per_epoch=4, checkpoint_dir=tmp_path, callbacks=[snapshot])
+    assert len(history.history["loss"]) == 3
+    for ours, last in zip(_weights(model), endings[-1]):
+        np.testing.assert_array_equal(ours, last)
+
+
+def test_same_seed_same_result(tmp_path):
+    losses = [fit(_model(), _data(), epochs=2, checkpoint_dir=tmp_path / str(run)).history["loss"] for run in (0, 1)]
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
+
+
+def test_logloss_weighs_rows_not_batches(tmp_path):
+    model = _model()
+    data = _data(BATCH + 1)
+    inputs, labels = next(iter(data.unbatch().batch(BATCH + 1)))
+    logits, labels = np.asarray(model(inputs), "float64"), np.asarray(labels)
+    probability = 1 / (1 + np.exp(-logits))
+    expected = -np.mean(np.where(labels == 1, np.log(probability), np.log(1 - probability)))
+    found = model.evaluate(data, verbose=0, return_dict=True)
+    assert found["logloss"] == pytest.approx(expected, rel=1e-5)
+    assert found["loss"] == pytest.approx(expected, rel=1e-5)
+    pairs = probability[labels == 1][:, None] - probability[labels == 0]
+    # Untrained probabilities are all near 1/2, which is hard on the metric's thresholds.
+    assert found["auc"] == pytest.approx(np.mean(pairs > 0), abs=0.03)
+
+
+def test_progress_lines_and_tensorboard(tmp_path, capfd, recwarn):
+    lines = []
+    fit(_model(), _data(), _data(), epochs=2, checkpoint_dir=tmp_path / "run", log_dir=str(tmp_path / "logs"),
+        progress=lines.append)
+    number = r"(\.\d{4}|\d[\d.e-]*)"
+    pattern = (rf"epoch [12]/2  auc {number}  logloss {number}  loss {number}  val_auc {number}  "
+               rf"val_logloss {number}  val_loss {number}  [\d,]+ rows/s  [\d.]+ s")
+    assert len(lines) == 2
+    for line in lines:
+        assert re.fullmatch(pattern, line), line
+    assert len(list(pathlib.Path(tmp_path / "logs").rglob("events.*"))) == 2
+    assert capfd.readouterr() == ("", "")
+    assert not recwarn.list
+
+
+def test_user_errors(tmp_path):
+    with pytest.raises(UserError, match="epochs is 0"):
+        fit(_model(), _data(), epochs=0, checkpoint_dir=tmp_path)
+    with pytest.raises(UserError, match="metric 'val_ndcg' is not among the model's: .*val_auc"):
+        fit(_model(), _data(), _data(), epochs=1, checkpoint_dir=tmp_path, monitor="val_ndcg")
+    with pytest.raises(UserError, match="optimizer 'sgdd' is unknown; there are: adam, adamw"):
+        _model(optimizer="sgdd")
+    with pytest.raises(UserError, match="must be max or min"):
+        fit(_model(), _data(), _data(), epochs=1, checkpoint_dir=tmp_path, mode="best")
+
+
+def test_weight_decay_leaves_biases_out():
+    model = _model(weight_decay=0.5, learning_rate=0.1)
+    for weight in model.trainable_weights:
+        weight.assign(np.ones(weight.shape))
+    model.optimizer.build(model.trainable_variables)
+    model.optimizer.apply([tf.zeros(w.shape) for w in model.trainable_weights])
+    for weight in model.trainable_weights:
+        expected = 1.0 if weight.name in ("bias", "gamma", "beta") else 1 - 0.5 * 0.1
+        np.testing.assert_allclose(weight, np.full(weight.shape, expected), rtol=1e-6)
