@@ -87,7 +87,7 @@ class AlignmentModel(keras.Model):
             pairs = duplicate_pairs(self.tower.text_keys(x))
             similarities = [mask_pairs(similarity, pairs) for similarity in similarities]
         loss = self.contrastive_loss(*similarities)
-        for metric, similarity in zip(self._accuracies, similarities):
+        for metric, similarity in zip(self._accuracies, similarities, strict=True):
             found = ops.argmax(similarity, axis=-1)
             metric.update_state(ops.equal(found, ops.arange(ops.shape(found)[0], dtype=found.dtype)))
         self._update_geometry(_flat(text), _flat(tabular))

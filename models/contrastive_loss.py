@@ -93,7 +93,8 @@ class ContrastiveLoss(keras.layers.Layer):
     def __init__(self, temperature=0.7, learn_temperature=False, **kwargs):
         super().__init__(**kwargs)
         if not _LOWEST <= temperature <= _HIGHEST:
-            raise UserError(f"the contrastive temperature is {temperature}; it must be from {_LOWEST} to {_HIGHEST}")
+            raise UserError(f"the contrastive temperature is {temperature}; it must be from {_LOWEST} to "
+                            f"{_HIGHEST}")
         self.initial_temperature = temperature
         self.learn_temperature = learn_temperature
         if learn_temperature:

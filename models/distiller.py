@@ -67,8 +67,8 @@ class Distiller(keras.Model):
             raise UserError(f"distillation temperature is {temperature}; it must be more than 0")
         taught = weight > 0 or feature_weight > 0
         if taught and teacher is None:
-            raise UserError(f"distillation weight is {weight} and feature_weight {feature_weight}, but there is "
-                            "no teacher; without one both must be 0")
+            raise UserError(f"distillation weight is {weight} and feature_weight {feature_weight}, but there "
+                            "is no teacher; without one both must be 0")
         if teacher is not None and teacher.ctr_model is student:
             raise ValueError("the teacher reads the student itself; give it a copy of the aligned model")
         self.student = student

@@ -35,7 +35,7 @@ def feature_values(feature: Feature, value) -> list:
     if feature.is_list:
         entries = value if isinstance(value, (list, tuple)) else value_text(value).split(feature.separator)
         entries = [entry for entry in map(value_text, entries) if entry]
-        return entries[-feature.max_length:] if feature.kind == "history" else entries[:feature.max_length]
+        return entries[-feature.max_length :] if feature.kind == "history" else entries[: feature.max_length]
     if isinstance(value, (list, tuple)):
         if len(value) > 1:
             raise ValueError(f"column '{column}' holds {len(value)} values; a {feature.kind} feature has one")

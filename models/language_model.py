@@ -85,7 +85,7 @@ class LanguageModel:
             with source.backbone_preset() as preset:
                 backbone = keras_hub.models.Backbone.from_preset(preset)
         except _LOAD_ERRORS as error:
-            raise source.error(f"keras-hub found no weights at {source.preset} ({_brief(error)})") from error
+            raise source.error(f"keras-hub found no weights there ({_brief(error)})") from error
         return cls(source, backbone, tokenizer)
 
     @staticmethod
@@ -105,10 +105,10 @@ class LanguageModel:
             try:
                 tokenizer = keras_hub.models.Tokenizer.from_preset(source.preset)
             except _LOAD_ERRORS as error:
-                raise source.error(f"keras-hub found no tokenizer at {source.preset} ({_brief(error)})") from error
+                raise source.error(f"keras-hub found no tokenizer there ({_brief(error)})") from error
         if any(i is None for i in special_ids(tokenizer)):
             raise source.error(
-                f"{type(tokenizer).__name__} lacks a first, last or padding token, so it is no encoder as BERT is")
+                f"{type(tokenizer).__name__} lacks a first, last or padding token; no BERT-like encoder")
         if isinstance(tokenizer, keras_hub.tokenizers.WordPieceTokenizer):
             tokenizer.strip_accents = tokenizer.lowercase
         return tokenizer

@@ -54,7 +54,7 @@ class LanguageTower(keras.layers.Layer):
         # A model that ends at the hidden states: the pooler of BERT gets no gradient, and Keras would
         # warn of it at every fit.
         self.encoder = keras.Model(
-            dict(zip(self._input_names, backbone.inputs)),
+            dict(zip(self._input_names, backbone.inputs, strict=True)),
             output["sequence_output"] if isinstance(output, dict) else output,
             name="encoder",
         )

@@ -48,7 +48,7 @@ def max_sim_both(text, tabular):
     """
     products = _products(text, tabular)
     text_to_tabular = sum(_greatest(row) for row in products)
-    tabular_to_text = sum(_greatest(column) for column in zip(*products))
+    tabular_to_text = sum(_greatest(column) for column in zip(*products, strict=True))
     return text_to_tabular, ops.transpose(tabular_to_text)
 
 

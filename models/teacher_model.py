@@ -48,7 +48,9 @@ class TeacherModel(keras.Model):
         self.tower = tower
         self.text_projection = text_projection or keras.layers.Dense(projection_dim, name="text_projection")
         self.hidden_layers = [
-            keras.layers.Dense(units, activation="relu", name=f"hidden_{i}") for i, units in enumerate(hidden)]
+            keras.layers.Dense(units, activation="relu", name=f"hidden_{i}")
+            for i, units in enumerate(hidden)
+        ]
         self.dropout = keras.layers.Dropout(dropout)
         self.output_layer = keras.layers.Dense(1, name="output")
         self.build()
@@ -58,7 +60,8 @@ class TeacherModel(keras.Model):
         text = (None, self.tower.output_dim)
         if not self.text_projection.built:
             self.text_projection.build(text)
-        width = self.ctr_model.representation_dim + math.prod(self.text_projection.compute_output_shape(text)[1:])
+        projected = math.prod(self.text_projection.compute_output_shape(text)[1:])
+        width = self.ctr_model.representation_dim + projected
         for layer in (*self.hidden_layers, self.output_layer):
             layer.build((None, width))
             width = layer.units

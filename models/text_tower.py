@@ -65,9 +65,9 @@ class TextTower(keras.layers.Layer):
         ]
 
     def call(self, inputs, training=False):
+        texts = zip(self.names, self._tables, strict=True)
         return ops.concatenate(
-            [self._vectors(table, inputs[f"{name}_text_index"]) for name, table in zip(self.names, self._tables)],
-            axis=-1)
+            [self._vectors(table, inputs[f"{name}_text_index"]) for name, table in texts], axis=-1)
 
     def text_keys(self, inputs):
         """Integers that are equal in every column for two rows with the same text.
@@ -98,7 +98,7 @@ class TextTower(keras.layers.Layer):
         return (input_shape[f"{self.names[0]}_text_index"][0], self.output_dim)
 
     def get_config(self):
-        shapes = [[name, *table.shape] for name, table in zip(self.names, self._tables)]
+        shapes = [[name, *table.shape] for name, table in zip(self.names, self._tables, strict=True)]
         return {**super().get_config(), "shapes": shapes, "storage_dtype": self.storage_dtype}
 
 

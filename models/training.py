@@ -45,7 +45,8 @@ def compile_ctr(model, learning_rate=1e-3, weight_decay=1e-2, optimizer="adamw")
     options = {"weight_decay": weight_decay} if optimizer == "adamw" else {}
     optimizer = _OPTIMIZERS[optimizer](learning_rate, **options)
     if options:
-        optimizer.exclude_from_weight_decay(var_names=["^bias$", "^gamma$", "^beta$"])
+        # Matched against TensorFlow's names, as "layer/bias:0".
+        optimizer.exclude_from_weight_decay(var_names=[r"(^|/)(bias|gamma|beta)(:\d+)?$"])
     model.compile(
         optimizer=optimizer,
         loss=_cross_entropy,
@@ -67,8 +68,8 @@ def fit(model, train, validation=None, *, epochs, checkpoint_dir, log_dir=None, 
     step; a call with that of one that ended loads its result and trains nothing.
     `checkpoint_dir` belongs to one model on one data set with one configuration: take
     another for anything else. Two runs with the same seed (`keras.utils.set_random_seed`)
-    differ by the order of floating-point sums at most; a resumed one reads its data in
-    the order of a run that starts, so with a shuffled dataset it is close, not equal.
+    differ by the order of floating-point sums at most; a resumed one shuffles its data
+    and draws its dropout like a run that starts, so it is close, not equal.
 
     Args:
         model: compiled Keras model. It is built on the first batch where it is not.

@@ -94,8 +94,9 @@ class ColumnProfile:
     def is_code(self) -> bool:
         """Whether many different values hold few letters: numbers, hashes, postcodes."""
         sample = list(self.counts)[:1000]
-        wordy = sum(bool(re.search(r"[^\W\d_]{3}", v)) and not re.fullmatch(r"[0-9a-fA-F-]{8,}", v) for v in sample)
-        return len(self.counts) > MAX_CODES and wordy < 0.5 * len(sample)
+        hashes = re.compile(r"[0-9a-fA-F-]{8,}")
+        words = [v for v in sample if re.search(r"[^\W\d_]{3}", v) and not hashes.fullmatch(v)]
+        return len(self.counts) > MAX_CODES and len(words) < 0.5 * len(sample)
 
     @functools.cached_property
     def entries(self) -> collections.Counter:
@@ -128,11 +129,14 @@ class ColumnProfile:
         elif kind == "time":
             text = f"from {self._moment(min)} to {self._moment(max)}"
         else:
-            counts, what = (self.counts, "value") if self.separator is None else (self.entries, "entry")
+            counts, what, plural = self.counts, "value", "values"
+            if self.separator is not None:
+                counts, what, plural = self.entries, "entry", "different entries"
             total = max(1, len(self.present))
-            shown = [f"{shorten(v)} ({share(n / total)})" for v, n in counts.most_common(5 if len(counts) <= 5 else 3)]
-            plural = what if len(counts) == 1 else {"value": "values", "entry": "different entries"}[what]
-            text = f"{len(counts):,} {plural}: {', '.join(shown)}{', ...' if len(counts) > len(shown) else ''}"
+            most = counts.most_common(5 if len(counts) <= 5 else 3)
+            shown = [f"{shorten(v)} ({share(n / total)})" for v, n in most]
+            more = ", ..." if len(counts) > len(shown) else ""
+            text = f"{len(counts):,} {what if len(counts) == 1 else plural}: {', '.join(shown)}{more}"
         return f"{text}; {share(self.missing)} missing" if self.missing else text
 
     @property

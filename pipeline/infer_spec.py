@@ -17,12 +17,13 @@ from pipeline.log_sample import LogSample
 from pipeline.spec_guess import LIST_OF_PAST_WORDS, SpecGuess
 
 # What the opening calls an item, where a column's name says it.
-ITEM_NOUNS = {"movie": "a movie", "product": "a product", "ad": "an advertisement", "adgroup": "an advertisement",
-              "article": "an article", "news": "a news article", "book": "a book", "song": "a song",
-              "track": "a song", "video": "a video"}
+ITEM_NOUNS = {"movie": "a movie", "product": "a product", "ad": "an advertisement",
+              "adgroup": "an advertisement", "article": "an article", "news": "a news article",
+              "book": "a book", "song": "a song", "track": "a song", "video": "a video"}
 
 
-def infer_spec(path: str, name: str | None = None, sample_rows: int = 100_000, source_path: str | None = None) -> str:
+def infer_spec(path: str, name: str | None = None, sample_rows: int = 100_000,
+               source_path: str | None = None) -> str:
     """Writes a first dataset specification for a log, with comments to edit it by.
 
     Args:
@@ -122,7 +123,8 @@ def _split(guess: SpecGuess) -> list[str]:
     user = guess.id_of("user")
     if guess.time:
         return ["", f"# {_comment(guess.time)}: {guess.profiles[guess.time].describe('time')}",
-                "# Train on the past, test on the newest rows; or by: user_time with the key user: a cut per user.",
+                "# Train on the past, test on the newest rows; or by: user_time with the key user: a cut per "
+                "user.",
                 "split:", "  by: time", f"  time: {_scalar(guess.time)}",
                 "  fractions: {train: 0.8, validation: 0.1, test: 0.1}"]
     lines = ["", "# No column of times was found, so rows are divided at random.", "split:", "  by: hash"]
@@ -140,7 +142,8 @@ def _openings(guess: SpecGuess) -> list[str]:
 
 def _features(guess: SpecGuess, names: dict[str, str]) -> list[str]:
     lines = ["", "# side: user, item or context; kind: categorical, numeric, set or history;",
-             "# text: how it reads in the sentence (false: not at all); model: false keeps it from the ID model.",
+             "# text: how it reads in the sentence (false: not at all); model: false keeps it from the ID "
+             "model.",
              "features:"]
     for side in ("user", "item", "context"):
         for column in (c for c, s in guess.sides.items() if s == side):
@@ -148,7 +151,8 @@ def _features(guess: SpecGuess, names: dict[str, str]) -> list[str]:
     if "history" not in guess.kinds.values():
         lines += _derived_history(guess, names)
     if guess.left_out:
-        lines += ["# Left out:", *(f"#   {_comment(c)}: {_comment(reason)}" for c, reason in guess.left_out.items())]
+        lines.append("# Left out:")
+        lines += [f"#   {_comment(c)}: {_comment(reason)}" for c, reason in guess.left_out.items()]
     return lines
 
 

@@ -77,8 +77,9 @@ class LogSample:
 
     def _check_text(self, head: bytes) -> None:
         if b"\0" in head:
-            raise UserError(f"{self.path}: is neither text nor Parquet; a log is CSV (also .csv.gz) or Parquet here, "
-                            "and for TFRecord write the specification by hand (docs/dataset-specification.md)")
+            raise UserError(f"{self.path}: is neither text nor Parquet; a log is CSV (also .csv.gz) or "
+                            "Parquet here, and for TFRecord write the specification by hand "
+                            "(docs/dataset-specification.md)")
         if head.lstrip()[:1] in (b"{", b"["):
             raise UserError(f"{self.path}: looks like JSON; convert it to CSV or Parquet first")
         try:
@@ -96,8 +97,9 @@ class LogSample:
         with self._open() as file:
             try:
                 return pd.read_csv(
-                    file, sep=self.delimiter, encoding=self.encoding, dtype=str, keep_default_na=False, nrows=rows,
-                    on_bad_lines="skip", names=names, header=0, index_col=False, encoding_errors="replace",
+                    file, sep=self.delimiter, encoding=self.encoding, encoding_errors="replace", nrows=rows,
+                    names=names, header=0, index_col=False, dtype=str, keep_default_na=False,
+                    on_bad_lines="skip",
                 ).fillna("")[[c for c in header if c]]
             except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
                 raise UserError(f"{self.path}: cannot be read as CSV: {error}") from error
@@ -116,19 +118,20 @@ class LogSample:
                 scores[delimiter] = (sum(len(r) == width for r in rows) / len(rows), width)
         if not scores:
             line = text.lstrip().splitlines()[0]
-            raise UserError(f"{self.path}: line 1: has one column only, {line[:60]!r}; columns are divided by one of "
-                            f"{', '.join(DELIMITERS.values())}")
+            raise UserError(f"{self.path}: line 1: has one column only, {line[:60]!r}; columns are divided "
+                            f"by one of {', '.join(DELIMITERS.values())}")
         return max(scores, key=scores.get)
 
     def _check_header(self, header: list[str]) -> None:
         cells = [c.strip() for c in header]
         if all(re.fullmatch(r"[-+.\deE]*\d[-+.\deE]*|", c) for c in cells):
-            raise UserError(f"{self.path}: line 1: holds only numbers ({', '.join(cells[:5])}), so it is no header; "
-                            "add a line with the columns' names, or write the specification by hand with the key "
-                            "source.columns")
+            raise UserError(f"{self.path}: line 1: holds only numbers ({', '.join(cells[:5])}), so it is no "
+                            "header; add a line with the columns' names, or write the specification by hand "
+                            "with the key source.columns")
         repeated = next((c for c in header if c and header.count(c) > 1), None)
         if repeated:
-            raise UserError(f"{self.path}: line 1: the column {repeated!r} stands twice; give each a name of its own")
+            raise UserError(f"{self.path}: line 1: the column {repeated!r} stands twice; give each a name of "
+                            "its own")
 
     def _read_parquet(self, rows: int) -> pd.DataFrame:
         try:

@@ -7,15 +7,16 @@ import os
 from ml_metadata.proto import metadata_store_pb2
 from tfx.components import (
     Evaluator,
-    ImportSchemaGen,
+    InfraValidator,
     Pusher,
     SchemaGen,
     StatisticsGen,
     Transform,
 )
+from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.orchestration import pipeline as tfx_pipeline
-from tfx.proto import pusher_pb2, transform_pb2
+from tfx.proto import infra_validator_pb2, pusher_pb2, transform_pb2
 from tfx.types import Channel, standard_artifacts
 
 from components.data_validator.component import DataValidator
@@ -45,6 +46,7 @@ def create_pipeline(
     language_model_fingerprint: str = "",
     metadata_connection_config: metadata_store_pb2.ConnectionConfig | None = None,
     enable_cache: bool = True,
+    infra_validation: bool = False,
 ) -> tfx_pipeline.Pipeline:
     """Builds the pipeline.
 
@@ -61,6 +63,8 @@ def create_pipeline(
         language_model_fingerprint: changes when the language model's weights change.
         metadata_connection_config: the ML Metadata store.
         enable_cache: reuse results whose inputs have not changed.
+        infra_validation: load the student in TensorFlow Serving before it is pushed;
+            needs Docker.
 
     Returns:
         The TFX pipeline, for any TFX runner.
@@ -110,13 +114,17 @@ def create_pipeline(
 
     # Every row becomes a sentence.
     textualiser = Textualiser(
-        examples=example_gen.outputs["examples"], dataset_spec=dataset_spec, text_mode=config.text_mode)
+        examples=example_gen.outputs["examples"],
+        schema=schema_gen.outputs["schema"],
+        dataset_spec=dataset_spec,
+        text_mode=config.text_mode,
+    )
     textualiser.add_upstream_node(data_validator)
 
     # Vocabularies, buckets, padding, tokens: the graph that is trained is the graph that is served.
     transform = Transform(
         examples=textualiser.outputs["textualised_examples"],
-        schema=schema_gen.outputs["schema"],
+        schema=textualiser.outputs["textualised_schema"],
         preprocessing_fn="models.preprocessing.preprocessing_fn",
         splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "validation", "test"]),
         custom_config={
@@ -198,14 +206,34 @@ def create_pipeline(
         example_splits=["test"],
     ).with_id(GATE)
 
+    nodes += [alignment_trainer, distillation_trainer, baseline, evaluator]
+
+    # Whether stock TensorFlow Serving loads the model and answers.
+    infra_blessing = None
+    if infra_validation:
+        infra_validator = InfraValidator(
+            model=distillation_trainer.outputs["model"],
+            examples=example_gen.outputs["examples"],
+            serving_spec=infra_validator_pb2.ServingSpec(
+                tensorflow_serving=infra_validator_pb2.TensorFlowServing(tags=["2.16.1"]),
+                local_docker=infra_validator_pb2.LocalDockerConfig()),
+            request_spec=infra_validator_pb2.RequestSpec(
+                tensorflow_serving=infra_validator_pb2.TensorFlowServingRequestSpec(
+                    signature_names=["serving_default"]),
+                split_name="test", num_examples=10),
+        )
+        infra_blessing = infra_validator.outputs["blessing"]
+        nodes.append(infra_validator)
+
     # Only what passed the gate is served.
     pusher = Pusher(
         model=distillation_trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],
+        infra_blessing=infra_blessing,
         push_destination=pusher_pb2.PushDestination(
             filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=serving_dir)),
     )
-    nodes += [alignment_trainer, distillation_trainer, baseline, evaluator, pusher]
+    nodes.append(pusher)
 
     return tfx_pipeline.Pipeline(
         pipeline_name=pipeline_name,

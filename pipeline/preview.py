@@ -121,11 +121,12 @@ def render(result: Preview) -> str:
     """The preview as text of at most 100 columns, coloured only for a terminal."""
     terminal = sys.stdout.isatty()
     output = io.StringIO()
-    console = Console(file=output, width=WIDTH, force_terminal=terminal, markup=False, highlight=False, emoji=False)
+    console = Console(
+        file=output, width=WIDTH, force_terminal=terminal, markup=False, highlight=False, emoji=False)
     name = result.spec.name
     console.print(Text(f"{name}: {result.spec.description}" if result.spec.description else name, "bold"))
-    console.print(f"{result.read:,} rows read ({result.files} file{'s' * (result.files != 1)}), {result.dropped:,} "
-                  f"dropped by the label rule, {result.rejected:,} rejected\n")
+    console.print(f"{result.read:,} rows read ({result.files} file{'s' * (result.files != 1)}), "
+                  f"{result.dropped:,} dropped by the label rule, {result.rejected:,} rejected\n")
     if result.rows:
         console.print(_splits(result), "", sep="\n")
         for row in result.rows:
@@ -175,10 +176,12 @@ def _row(row: ExampleRow) -> Table:
 
 
 def _features(result: Preview) -> Table:
-    table = _table("feature", "side", "kind", "values", "missing", "most frequent", right=("values", "missing"))
+    numbers = ("values", "missing")
+    table = _table("feature", "side", "kind", *numbers, "most frequent", right=numbers)
     for s in result.features:
-        table.add_row(Text(s.feature.name, overflow="fold"), s.feature.side, s.feature.kind, f"{s.distinct:,}",
-                      share(s.missing) if s.missing else "-", Text(s.frequent))
+        name = Text(s.feature.name, overflow="fold")
+        missing = share(s.missing) if s.missing else "-"
+        table.add_row(name, s.feature.side, s.feature.kind, f"{s.distinct:,}", missing, Text(s.frequent))
     return table
 
 

@@ -125,8 +125,10 @@ class PreviewedLog:
             times = [self._rows[p][1] for p in positions]
             for number, feature in enumerate(histories):
                 keep = feature.derive.where == "any"
-                entries = [entry if (keep or self.labels[p]) and entry[0] else None
-                           for p in positions for entry in (self._rows[p][3][number],)]
+                entries = []
+                for position in positions:
+                    entry = self._rows[position][3][number]
+                    entries.append(entry if entry[0] and (keep or self.labels[position]) else None)
                 past = splitting.earlier_entries(times, entries, feature.max_length)
                 for position, seen in zip(positions, past):
                     self._columns[feature.name][position] = tuple(entry for entry, _ in seen)
@@ -143,7 +145,8 @@ class PreviewedLog:
         if rule.by == "user_time":
             splits = [""] * len(times)
             for positions in self._by_user():
-                for position, split in zip(positions, splitting.user_time_splits(len(positions), rule.fractions)):
+                user_splits = splitting.user_time_splits(len(positions), rule.fractions)
+                for position, split in zip(positions, user_splits):
                     splits[position] = split
             return splits
         if rule.test_from is not None:

@@ -62,6 +62,7 @@ def run(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: str |
         dead_letter_dir=str(layout.dead_letters),
         language_model_fingerprint=language_model.fingerprint,
         metadata_connection_config=connection,
+        infra_validation=_has_docker(),
     )
     runner = LocalRunner()
     try:
@@ -94,6 +95,17 @@ def resolve_source(spec: DatasetSpec, layout: RunLayout, data_dir: str | None) -
         with contextlib.closing(readers.read_rows(spec, file)) as rows:
             next(rows, None)
     return spec, files
+
+
+def _has_docker() -> bool:
+    """Whether a Docker engine answers: then the model is tried in TensorFlow Serving."""
+    import docker
+
+    try:
+        with contextlib.closing(docker.from_env(timeout=5)) as client:
+            return client.ping()
+    except docker.errors.DockerException:
+        return False
 
 
 def _user_error(error: BaseException | None) -> UserError | None:

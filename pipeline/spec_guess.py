@@ -8,23 +8,30 @@ from models.spec.errors import UserError
 from pipeline.column_profile import ColumnProfile
 
 # In order of preference.
-CLICK_WORDS = ("clicked", "click", "clk", "label", "target", "y", "converted", "conversion", "purchased", "purchase",
-               "bought", "buy", "liked", "like")
+CLICK_WORDS = ("clicked", "click", "clk", "label", "target", "y", "converted", "conversion", "purchased",
+               "purchase", "bought", "buy", "liked", "like")
 RATING_WORDS = ("rating", "ratings", "stars", "star", "score", "overall", "grade")
 TIME_WORDS = ("timestamp", "time", "datetime", "date", "ts", "created", "at")
 ID_WORDS = ("id", "ids", "uid", "uuid", "iid", "pid", "cid", "asin", "sku", "zip", "postcode", "code")
-LIST_OF_PAST_WORDS = {"history", "hist", "recent", "recently", "last", "previous", "prev", "past", "sequence", "seq"}
+LIST_OF_PAST_WORDS = {"history", "hist", "recent", "recently", "last", "previous", "prev", "past",
+                      "sequence", "seq"}
 SIDE_WORDS = {
-    "context": {"hour", "weekday", "weekend", "day", "month", "device", "page", "position", "pos", "slot", "time",
-                "os", "network", "browser", "agent", "app", "site", "platform", "session", "referrer", "referer",
-                "query", "banner", "connection", "ip", "pid", "placement", "channel", "weather", "daypart"},
-    "user": {"user", "member", "customer", "visitor", "reader", "viewer", "account", "uid", "gender", "sex", "age",
-             "occupation", "job", "profession", "city", "country", "region", "state", "zip", "postcode", "income",
-             "education", "married", "marital", "segment", "membership", "language"},
-    "item": {"item", "movie", "product", "ad", "adgroup", "article", "news", "book", "song", "track", "video",
-             "title", "brand", "price", "category", "cate", "genre", "genres", "tags", "tag", "artist", "author",
-             "publisher", "year", "sku", "asin", "campaign", "advertiser", "seller", "shop", "headline", "topic",
-             "colour", "color", "size", "description", "iid", "creative"},
+    "context": {
+        "hour", "weekday", "weekend", "day", "month", "device", "page", "position", "pos", "slot", "time",
+        "os", "network", "browser", "agent", "app", "site", "platform", "session", "referrer", "referer",
+        "query", "banner", "connection", "ip", "pid", "placement", "channel", "weather", "daypart",
+    },
+    "user": {
+        "user", "member", "customer", "visitor", "reader", "viewer", "account", "uid", "gender", "sex",
+        "age", "occupation", "job", "profession", "city", "country", "region", "state", "zip", "postcode",
+        "income", "education", "married", "marital", "segment", "membership", "language",
+    },
+    "item": {
+        "item", "movie", "product", "ad", "adgroup", "article", "news", "book", "song", "track", "video",
+        "title", "brand", "price", "category", "cate", "genre", "genres", "tags", "tag", "artist", "author",
+        "publisher", "year", "sku", "asin", "campaign", "advertiser", "seller", "shop", "headline", "topic",
+        "colour", "color", "size", "description", "iid", "creative",
+    },
 }
 MAX_SLICED = 12
 
@@ -83,20 +90,23 @@ class SpecGuess:
         """Whether a column names things by codes, which say nothing in a sentence."""
         profile = self.profiles[column]
         name = column.lower()
-        named = bool(profile.words) and (profile.words[-1] in ID_WORDS or name in ("user", "item")
-                                         or any(name == w + "id" for w in SIDE_WORDS["user"] | SIDE_WORDS["item"]))
-        return named or (not profile.is_amount and profile.separator is None and profile.is_code)
+        sides = SIDE_WORDS["user"] | SIDE_WORDS["item"]
+        named = profile.words[-1:] and profile.words[-1] in ID_WORDS
+        if named or name in ("user", "item") or any(name == f"{word}id" for word in sides):
+            return True
+        return not profile.is_amount and profile.separator is None and profile.is_code
 
     def id_of(self, side: str) -> str | None:
         """The column that identifies the users (the items), or None."""
-        ids = [c for c, s in self.sides.items() if s == side and self.profiles[c].separator is None and self.is_id(c)]
+        ids = [c for c, s in self.sides.items()
+               if s == side and self.profiles[c].separator is None and self.is_id(c)]
         return max(ids, key=lambda c: len(self.profiles[c].counts), default=None)
 
     @property
     def slices(self) -> list[str]:
         """Columns with few values, of users and items."""
         return [c for side in ("user", "item") for c, s in self.sides.items()
-                if s == side and self.kinds[c] in ("categorical", "set")
+                if s == side and self.kinds[c] in ("categorical", "set") and not self.is_id(c)
                 and 2 <= len(self._values(c)) <= MAX_SLICED * (1 + (self.kinds[c] == "set"))][:4]
 
     def _values(self, column: str):
@@ -117,9 +127,9 @@ class SpecGuess:
                 ranks[name] = (300 if self._named_side(name) else 200) - position / len(self.profiles)
         if not ranks:
             raise UserError(
-                f"{self._path}: no column can be the label: none holds only 0 and 1, and none is a rating by name "
-                f"({', '.join(RATING_WORDS)}). The columns are {', '.join(self.profiles)}; add one that says "
-                "whether a row was a click")
+                f"{self._path}: no column can be the label: none holds only 0 and 1, and none is a rating by "
+                f"name ({', '.join(RATING_WORDS)}). The columns are {', '.join(self.profiles)}; add one that "
+                "says whether a row was a click")
         return sorted(ranks, key=ranks.get)
 
     def _find_time(self) -> str | None:
@@ -150,10 +160,14 @@ class SpecGuess:
             elif len(profile.counts) == 1 and not profile.missing:
                 self.left_out[name] = f"has the one value {profile.present[0]!r}"
             elif name in self.label_candidates and words & {*CLICK_WORDS, *RATING_WORDS}:
-                self.left_out[name] = "looks like another outcome of the same row, unknown when a request comes"
-            elif len(profile.counts) == len(profile.present) > 50 and not profile.is_amount and (
-                    profile.separator is None):
+                self.left_out[name] = "looks like another outcome of the row, unknown when a request comes"
+            elif self._is_row_number(profile):
                 self.left_out[name] = "has a different value in every row"
+
+    @staticmethod
+    def _is_row_number(profile: ColumnProfile) -> bool:
+        every = len(profile.counts) == len(profile.present) > 50
+        return every and not profile.is_amount and profile.separator is None
 
     def _named_side(self, column: str) -> str | None:
         words = self.profiles[column].words

@@ -19,18 +19,21 @@ from serving import wire
 PROBABILITY = "probability"
 # Retries and their backoff are gRPC's own, by its service configuration.
 _RETRIES = {
-    "methodConfig": [{
-        "name": [{}],
-        "retryPolicy": {
-            "maxAttempts": 5,
-            "initialBackoff": "0.1s",
-            "maxBackoff": "1s",
-            "backoffMultiplier": 2,
-            "retryableStatusCodes": ["UNAVAILABLE"],
-        },
-    }],
+    "methodConfig": [
+        {
+            "name": [{}],
+            "retryPolicy": {
+                "maxAttempts": 5,
+                "initialBackoff": "0.1s",
+                "maxBackoff": "1s",
+                "backoffMultiplier": 2,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+    ],
 }
-_CELL = 32
+_LOOPBACK = ("127.", "localhost:", "[::1]:")
+_CELL = 32  # characters of a cell that a table shows
 
 
 class PredictClient:
@@ -68,16 +71,22 @@ class PredictClient:
         self._timeout = timeout
         self._batch_size = batch_size
         self._signature_name = signature_name
-        self._channel = grpc.insecure_channel(target, options=[
-            ("grpc.service_config", json.dumps(_RETRIES)),
-            ("grpc.initial_reconnect_backoff_ms", 100),
-            ("grpc.min_reconnect_backoff_ms", 100),
-            ("grpc.max_reconnect_backoff_ms", 1000),
-        ])
+        self._channel = grpc.insecure_channel(
+            target,
+            options=[
+                ("grpc.service_config", json.dumps(_RETRIES)),
+                # A proxy that the environment names cannot reach a server on this machine.
+                ("grpc.enable_http_proxy", int(not target.startswith(_LOOPBACK))),
+                ("grpc.initial_reconnect_backoff_ms", 100),
+                ("grpc.min_reconnect_backoff_ms", 100),
+                ("grpc.max_reconnect_backoff_ms", 1000),
+            ],
+        )
         self._call = self._channel.unary_unary(
             wire.PREDICT,
             request_serializer=wire.PredictRequest.SerializeToString,
-            response_deserializer=wire.PredictResponse.FromString)
+            response_deserializer=wire.PredictResponse.FromString,
+        )
 
     def __enter__(self) -> PredictClient:
         return self
@@ -103,7 +112,7 @@ class PredictClient:
                 the request, with the server's own reason.
         """
         starts = range(0, len(examples), self._batch_size)
-        parts = [self._predict_batch(examples[start:start + self._batch_size]) for start in starts]
+        parts = [self._predict_batch(examples[start : start + self._batch_size]) for start in starts]
         return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
     def _predict_batch(self, examples: Sequence[bytes]) -> np.ndarray:
@@ -125,8 +134,10 @@ class PredictClient:
         else:
             values = np.array(answer.float_val, np.float32)
         if answer.dtype != wire.DT_FLOAT or len(values) != len(examples):
-            raise UserError(f"{self._target}: model '{self._model_name}' answered {len(values)} values of type "
-                            f"{answer.dtype} to {len(examples)} rows; it is no model that `ctrl` exported")
+            raise UserError(
+                f"{self._target}: model '{self._model_name}' answered {len(values)} values of type "
+                f"{answer.dtype} to {len(examples)} rows; it is no model that `ctrl` exported"
+            )
         return values
 
     def _explain(self, error: grpc.RpcError) -> str:
@@ -139,7 +150,10 @@ class PredictClient:
 
 
 def predict_file(
-    target: str, input_path: str | pathlib.Path, spec: DatasetSpec, model_name: str = "ctr",
+    target: str,
+    input_path: str | pathlib.Path,
+    spec: DatasetSpec,
+    model_name: str = "ctr",
 ) -> list[tuple[dict, float]]:
     """Asks for the probability of each row of a CSV or JSONL file with the log's columns.
 
@@ -167,7 +181,7 @@ def predict_file(
     examples = [_rows.to_example(spec, row, where) for where, row in table]
     with PredictClient(target, model_name) as client:
         probabilities = client.predict(examples)
-    return [(row, float(p)) for (_, row), p in zip(table, probabilities)]
+    return [(row, float(p)) for (_, row), p in zip(table, probabilities, strict=True)]
 
 
 def render(rows: Iterable[tuple[dict, float]], format: str = "table") -> str:
@@ -200,7 +214,10 @@ def render(rows: Iterable[tuple[dict, float]], format: str = "table") -> str:
     cells = [columns] + [[_short(_cell(c, record.get(c))) for c in columns] for record in records]
     widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
     # The probability stands to the right, so that its digits stand below each other.
-    lines = [[c.ljust(w) for c, w in zip(line, widths)][:-1] + [line[-1].rjust(widths[-1])] for line in cells]
+    lines = [
+        [c.ljust(w) for c, w in zip(line, widths, strict=True)][:-1] + [line[-1].rjust(widths[-1])]
+        for line in cells
+    ]
     return "\n".join("  ".join(line) for line in lines)
 
 
@@ -213,4 +230,4 @@ def _cell(column: str, value) -> str:
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= _CELL else text[:_CELL - 1] + "…"
+    return text if len(text) <= _CELL else text[: _CELL - 1] + "…"

@@ -7,7 +7,6 @@ import pathlib
 
 import keras
 import tensorflow as tf
-import tensorflow_text  # noqa: F401  a transform graph with token ids cannot be loaded without its operations
 import tensorflow_transform as tft
 from tensorflow.core.protobuf import saved_model_pb2
 
@@ -44,7 +43,10 @@ class _ServedModel(tf.Module):
 
 
 def export_ctr_model(
-    model: keras.Model, tft_output: tft.TFTransformOutput, spec: DatasetSpec, export_dir: str,
+    model: keras.Model,
+    tft_output: tft.TFTransformOutput,
+    spec: DatasetSpec,
+    export_dir: str,
 ) -> None:
     """Writes the student with its transform graph as a SavedModel that scores raw examples.
 
@@ -107,16 +109,24 @@ def assert_pure_id(export_dir: str, model: keras.Model | None = None) -> None:
         nodes = [*meta_graph.graph_def.node, *(node for f in library for node in f.node_def)]
         foreign.update(node.op for node in nodes if node.op not in own)
     if foreign:
-        raise ValueError(f"{export_dir}: the served graph must be pure ID, but it holds operations that are not "
-                         f"TensorFlow's own: {', '.join(sorted(foreign))}")
+        raise ValueError(
+            f"{export_dir}: the served graph must be pure ID, but it holds operations that are not "
+            f"TensorFlow's own: {', '.join(sorted(foreign))}"
+        )
     variables = dict(tf.train.list_variables(os.path.join(export_dir, "variables", "variables")))
     variables.pop("_CHECKPOINTABLE_OBJECT_GRAPH", None)
     others = sorted(name for name in variables if not name.startswith(f"{WEIGHTS}/"))
     if others:
-        raise ValueError(f"{export_dir}: the served model must be pure ID, but it holds variables that are not the "
-                         f"student's: {', '.join(others)}")
+        raise ValueError(
+            f"{export_dir}: the served model must be pure ID, but it holds variables that are not the "
+            f"student's: {', '.join(others)}"
+        )
     if model is not None:
-        stored = [tuple(shape) for _, shape in sorted(variables.items(), key=lambda v: int(v[0].split("/")[1]))]
+        stored = [
+            tuple(shape) for _, shape in sorted(variables.items(), key=lambda v: int(v[0].split("/")[1]))
+        ]
         expected = [tuple(w.shape) for w in model.weights]
         if stored != expected:
-            raise ValueError(f"{export_dir}: the served variables have the shapes {stored}, the student {expected}")
+            raise ValueError(
+                f"{export_dir}: the served variables have the shapes {stored}, the student {expected}"
+            )

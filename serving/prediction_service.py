@@ -54,7 +54,8 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
             servable = find(self._watcher, request.model_spec)
             if list(request.metadata_field) != [_SIGNATURES]:
                 raise RequestError.invalid(
-                    f"metadata_field is {list(request.metadata_field)}; it must be ['{_SIGNATURES}']")
+                    f"metadata_field is {list(request.metadata_field)}; it must be ['{_SIGNATURES}']"
+                )
         except RequestError as error:
             context.abort(error.code, str(error))
         response = get_model_metadata_pb2.GetModelMetadataResponse()

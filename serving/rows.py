@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import difflib
 import json
 import pathlib
 from collections.abc import Iterator, Mapping
@@ -20,14 +21,14 @@ def to_example(spec: DatasetSpec, row: Mapping, where: str = "the row") -> bytes
         spec: the dataset specification.
         row: column to value. Columns are the log's; a derived history goes by its
             feature's name. A column that is absent, None or empty is a missing value;
-            the label may stand in the row and is not sent.
+            the label and columns that no feature reads may stand in the row and are not sent.
         where: names the row in errors.
 
     Returns:
         What the served model takes: the ID model's features by name.
 
     Raises:
-        UserError: naming the row and the column: unknown, or no number where one is
+        UserError: naming the row and the column: misspelt, or no number where one is
             needed.
 
     Example:
@@ -37,9 +38,15 @@ def to_example(spec: DatasetSpec, row: Mapping, where: str = "the row") -> bytes
     ```
     """
     columns = {f.source_column or f.name: f for f in spec.features}
-    unknown = sorted(map(str, set(row) - {*columns, *spec.columns, *(spec.source.columns or ())}))
-    if unknown:
-        raise UserError(f"{where}: unknown column '{unknown[0]}'; the dataset {spec.name} has: {', '.join(columns)}")
+    absent = [column for column in columns if column not in row]
+    for column in set(map(str, row)) - set(spec.columns):
+        # A log may well hold columns that no feature reads; a misspelt one would score as missing.
+        near = difflib.get_close_matches(column, absent, 1, 0.8)
+        if near:
+            raise UserError(
+                f"{where}: unknown column '{column}'; did you mean {near[0]}? The dataset {spec.name} has: "
+                f"{', '.join(columns)}"
+            )
     example = wire.Example()
     for column, feature in columns.items():
         if not feature.model:
@@ -78,7 +85,9 @@ def read_rows(path: str | pathlib.Path, spec: DatasetSpec) -> Iterator[tuple[str
     readers = {".csv": _csv_rows, ".jsonl": _jsonl_rows}
     if path.suffix.lower() not in readers:
         raise UserError(f"{path}: must end in .csv or .jsonl, which says how it is read")
-    encoding = spec.source.encoding if path.suffix.lower() == ".csv" and spec.source.format == "csv" else "utf-8"
+    encoding = (
+        spec.source.encoding if path.suffix.lower() == ".csv" and spec.source.format == "csv" else "utf-8"
+    )
     # With the mark that spreadsheets put at a file's beginning skipped.
     encoding = "utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding
     try:
@@ -91,7 +100,9 @@ def read_rows(path: str | pathlib.Path, spec: DatasetSpec) -> Iterator[tuple[str
 
 
 def _csv_rows(stream, path: pathlib.Path, spec: DatasetSpec) -> Iterator[tuple[str, dict]]:
-    reader = csv.reader(stream, delimiter=spec.source.delimiter if spec.source.format == "csv" else ",", strict=True)
+    reader = csv.reader(
+        stream, delimiter=spec.source.delimiter if spec.source.format == "csv" else ",", strict=True
+    )
     header = None
     try:
         for cells in reader:
@@ -105,8 +116,10 @@ def _csv_rows(stream, path: pathlib.Path, spec: DatasetSpec) -> Iterator[tuple[s
                 header = names
             where = f"{path}, line {reader.line_num}"
             if len(cells) != len(header):
-                raise UserError(f"{where}: has {len(cells)} columns instead of {len(header)}: {', '.join(header)}")
-            yield where, dict(zip(header, cells))
+                raise UserError(
+                    f"{where}: has {len(cells)} columns instead of {len(header)}: {', '.join(header)}"
+                )
+            yield where, dict(zip(header, cells, strict=True))
     except csv.Error as error:
         raise UserError(f"{path}, line {reader.line_num}: is no valid CSV: {error}") from error
 
@@ -121,5 +134,5 @@ def _jsonl_rows(stream, path: pathlib.Path, spec: DatasetSpec) -> Iterator[tuple
         except json.JSONDecodeError as error:
             raise UserError(f"{where}: is no valid JSON: {error.msg} at character {error.pos + 1}") from error
         if not isinstance(row, dict):
-            raise UserError(f"{where}: must be a JSON object of column to value, as {{\"user_id\": \"7\"}}")
+            raise UserError(f'{where}: must be a JSON object of column to value, as {{"user_id": "7"}}')
         yield where, row

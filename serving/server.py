@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import signal
 import threading
@@ -60,9 +59,11 @@ class ModelServer:
         self._server = grpc.server(
             futures.ThreadPoolExecutor(max_workers=workers, thread_name_prefix="request"),
             # Two servers on one port would share its requests without a word.
-            options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", max_message_bytes)])
+            options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", max_message_bytes)],
+        )
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
-            PredictionService(self._watcher), self._server)
+            PredictionService(self._watcher), self._server
+        )
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(self._watcher), self._server)
 
     @property
@@ -79,14 +80,20 @@ class ModelServer:
         self._watcher.poll(settle=False)
         if self._watcher.current is None:
             reasons = [f"version {v}: {reason}" for v, reason in sorted(self._watcher.failures.items())]
-            raise UserError(f"{self._watcher.base_path}: no model version can be served: "
-                            + ("; ".join(reasons) or "there is no folder <number>/ with saved_model.pb in it; "
-                               "a pipeline run writes one when its model is blessed"))
+            raise UserError(
+                f"{self._watcher.base_path}: no model version can be served: "
+                + (
+                    "; ".join(reasons)
+                    or "there is no folder <number>/ with saved_model.pb in it; "
+                    "a pipeline run writes one when its model is blessed"
+                )
+            )
         try:
             port = self._server.add_insecure_port(self._address)
         except RuntimeError as error:
-            raise UserError(f"cannot listen on {self._address}: is another server using the port? "
-                            "Port 0 takes a free one") from error
+            raise UserError(
+                f"cannot listen on {self._address}: is another server using the port? Port 0 takes a free one"
+            ) from error
         self._server.start()
         self._watcher.start()
         return port
@@ -97,6 +104,11 @@ class ModelServer:
         self._server.stop(grace).wait()
 
 
+def _print_at_once(line: str) -> None:
+    # Whoever waits for the line at the other end of a pipe would wait for a full buffer.
+    print(line, flush=True)
+
+
 def serve(
     base_path: str,
     model_name: str,
@@ -105,7 +117,7 @@ def serve(
     *,
     port_file: str | None = None,
     grace: float = 5.0,
-    announce: Callable[[str], None] = functools.partial(print, flush=True),
+    announce: Callable[[str], None] = _print_at_once,
     **options,
 ) -> None:
     """Serves until SIGTERM or SIGINT, then stops gracefully. To be called from the main thread.
@@ -141,5 +153,5 @@ def serve(
         stop.wait()
         server.stop(grace)
     finally:
-        for number, handler in zip(signals, previous):
+        for number, handler in zip(signals, previous, strict=True):
             signal.signal(number, handler)

@@ -31,7 +31,9 @@ def to_array(name: str, tensor, info) -> np.ndarray:
     """
     if tensor.dtype != info.dtype:
         raise RequestError.invalid(
-            f"input '{name}' is of type {_type_name(tensor.dtype)}; the signature wants {_type_name(info.dtype)}")
+            f"input '{name}' is of type {_type_name(tensor.dtype)}; "
+            f"the signature wants {_type_name(info.dtype)}"
+        )
     if tensor.tensor_shape.unknown_rank:
         raise RequestError.invalid(f"input '{name}' has no shape")
     shape = [dim.size for dim in tensor.tensor_shape.dim]
@@ -39,13 +41,17 @@ def to_array(name: str, tensor, info) -> np.ndarray:
     count = math.prod(shape)
     if tensor.dtype == types_pb2.DT_STRING:
         if len(tensor.string_val) != count:
-            raise RequestError.invalid(f"input '{name}' has the shape {shape}, but {len(tensor.string_val)} values")
+            raise RequestError.invalid(
+                f"input '{name}' has the shape {shape}, but {len(tensor.string_val)} values"
+            )
         return np.array(tensor.string_val, dtype=object).reshape(shape)
     if tensor.tensor_content:
         size = count * tf.dtypes.as_dtype(tensor.dtype).size
         if len(tensor.tensor_content) != size:
-            raise RequestError.invalid(f"input '{name}' has the shape {shape}, so {size} bytes, "
-                                       f"but {len(tensor.tensor_content)} bytes of content")
+            raise RequestError.invalid(
+                f"input '{name}' has the shape {shape}, so {size} bytes, "
+                f"but {len(tensor.tensor_content)} bytes of content"
+            )
     try:
         return tf.make_ndarray(tensor)
     except (TypeError, ValueError) as error:
@@ -54,14 +60,18 @@ def to_array(name: str, tensor, info) -> np.ndarray:
 
 def _check_shape(name: str, shape: list[int], wanted) -> None:
     if min(shape, default=0) < 0 or math.prod(shape) > MAX_ELEMENTS:
-        raise RequestError.invalid(f"input '{name}' has the shape {shape}; sizes are not negative and "
-                                   f"their product is at most {MAX_ELEMENTS}")
+        raise RequestError.invalid(
+            f"input '{name}' has the shape {shape}; sizes are not negative and "
+            f"their product is at most {MAX_ELEMENTS}"
+        )
     if wanted.unknown_rank:
         return
     sizes = [dim.size for dim in wanted.dim]
-    if len(shape) != len(sizes) or any(w not in (-1, s) for s, w in zip(shape, sizes)):
-        raise RequestError.invalid(f"input '{name}' has the shape {shape}; the signature wants "
-                                   f"{['any' if s == -1 else s for s in sizes]}".replace("'any'", "any"))
+    if len(shape) != len(sizes) or any(w not in (-1, s) for s, w in zip(shape, sizes, strict=True)):
+        raise RequestError.invalid(
+            f"input '{name}' has the shape {shape}; the signature wants "
+            f"{['any' if s == -1 else s for s in sizes]}".replace("'any'", "any")
+        )
 
 
 def _type_name(number: int) -> str:

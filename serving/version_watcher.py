@@ -70,8 +70,9 @@ class VersionWatcher:
         if label:
             raise RequestError.not_found(f"no version label {label!r}; version {servable.version} is loaded")
         if version is not None and version != servable.version:
-            raise RequestError.not_found(f"no version {version} of the model {name!r}; "
-                                         f"version {servable.version} is loaded")
+            raise RequestError.not_found(
+                f"no version {version} of the model {name!r}; version {servable.version} is loaded"
+            )
         return servable
 
     def poll(self, settle: bool = True) -> None:
@@ -110,7 +111,11 @@ class VersionWatcher:
         except _BROKEN as error:
             reason = str(error).strip().partition("\n")[0]
             self._failed[version] = (files, reason)
-            kept = f"version {self.current.version} keeps serving" if self.current else "no version is serving yet"
+            kept = (
+                f"version {self.current.version} keeps serving"
+                if self.current
+                else "no version is serving yet"
+            )
             _LOG.error("version %s of %s cannot be loaded, %s: %s", version, self.model_name, kept, reason)
             return False
         self.current = servable
@@ -131,7 +136,8 @@ class VersionWatcher:
                     (path, stat.length, stat.mtime_nsec)
                     for root, _, names in tf.io.gfile.walk(folder)
                     for path in sorted(os.path.join(root, n) for n in names)
-                    for stat in (tf.io.gfile.stat(path),))
+                    for stat in (tf.io.gfile.stat(path),)
+                )
         return versions
 
     def _follow(self) -> None:

@@ -20,12 +20,16 @@ _SCALARS = {
     "int64": _FIELD.TYPE_INT64,
 }
 
-# Message -> (number, name, type); a type is a scalar or a message, `*` is repeated, `map` is string to message.
+# Message -> (number, name, type). A type is a scalar or a message; `*`: repeated; `map`: string to message.
 _MESSAGES = {
     "BytesList": [(1, "value", "bytes*")],
     "FloatList": [(1, "value", "float*")],
     "Int64List": [(1, "value", "int64*")],
-    "Feature": [(1, "bytes_list", "BytesList"), (2, "float_list", "FloatList"), (3, "int64_list", "Int64List")],
+    "Feature": [
+        (1, "bytes_list", "BytesList"),
+        (2, "float_list", "FloatList"),
+        (3, "int64_list", "Int64List"),
+    ],
     "Features": [(1, "feature", "map Feature")],
     "Example": [(1, "features", "Features")],
     "Dim": [(1, "size", "int64")],
@@ -40,7 +44,10 @@ _MESSAGES = {
     "Version": [(1, "value", "int64")],
     "ModelSpec": [(1, "name", "string"), (2, "version", "Version"), (3, "signature_name", "string")],
     "PredictRequest": [
-        (1, "model_spec", "ModelSpec"), (2, "inputs", "map Tensor"), (3, "output_filter", "string*")],
+        (1, "model_spec", "ModelSpec"),
+        (2, "inputs", "map Tensor"),
+        (3, "output_filter", "string*"),
+    ],
     "PredictResponse": [(1, "outputs", "map Tensor"), (2, "model_spec", "ModelSpec")],
 }
 _PACKAGE = "ctrl.wire"

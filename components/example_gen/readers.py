@@ -17,7 +17,9 @@ from models.spec.dataset_spec import DatasetSpec
 __all__ = ["Rejected", "Row", "fingerprint", "list_files", "read_rows"]
 
 
-def list_files(spec: DatasetSpec, data_dir: str | None = None, cache_dir: str | None = None) -> list[str]:
+def list_files(
+    spec: DatasetSpec, data_dir: str | None = None, cache_dir: str | None = None, progress: bool = False
+) -> list[str]:
     """The files a log consists of, sorted: the units that ingestion spreads over workers.
 
     A tensorflow-datasets source is downloaded and prepared first, where it is not yet,
@@ -29,6 +31,7 @@ def list_files(spec: DatasetSpec, data_dir: str | None = None, cache_dir: str | 
             official ones.
         cache_dir: where tensorflow-datasets keeps what it prepared; its own default
             when absent.
+        progress: whether tensorflow-datasets shows what it downloads and prepares.
 
     Raises:
         UserError: no file matches, one is empty, or the builder cannot be prepared.
@@ -46,7 +49,7 @@ def list_files(spec: DatasetSpec, data_dir: str | None = None, cache_dir: str | 
         return _files.expand(spec.source.path, data_dir)
     from components.example_gen.builders.prepare import prepare, shards
 
-    return shards(prepare(spec.source.builder, data_dir, cache_dir), spec.source.tfds_split)
+    return shards(prepare(spec.source.builder, data_dir, cache_dir, progress), spec.source.tfds_split)
 
 
 def read_rows(spec: DatasetSpec, file: str) -> Iterator[Row | Rejected]:

@@ -7,8 +7,8 @@ import datetime
 import math
 
 from components.example_gen.readers import Rejected, Row
+from models.feature_values import feature_values, value_text
 from models.spec.dataset_spec import DatasetSpec
-from models.spec.feature import Feature
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,15 +72,15 @@ class RowParser:
             label = self._label(values[self._label.column])
             if label is None:
                 return None
-            features = {f.name: _feature_values(f, values[f.source_column]) for f in self._features}
+            features = {f.name: feature_values(f, values[f.source_column]) for f in self._features}
             features["label"] = [label]
             return Parsed(
                 features=features,
                 label=label,
                 time=parse_time(values[self._time], self._time) if self._time else None,
                 user=_required(values[self._user], self._user) if self._user else None,
-                split_key="\x1f".join(_text(values[c]) for c in self._split_columns).encode(),
-                entries=tuple((_text(values[of]), _text(values[word])) for of, word in self._entries),
+                split_key="\x1f".join(value_text(values[c]) for c in self._split_columns).encode(),
+                entries=tuple((value_text(values[of]), value_text(values[word])) for of, word in self._entries),
             )
         except ValueError as error:
             return Rejected(row.file, row.line, str(error), repr(values))
@@ -111,48 +111,8 @@ def parse_time(value, column: str) -> float:
     return time
 
 
-def _feature_values(feature: Feature, value) -> list:
-    if value is None or value == "" or value != value:
-        return []
-    if feature.is_list:
-        entries = value if isinstance(value, (list, tuple)) else _text(value).split(feature.separator)
-        entries = [e for e in (_text(e) for e in entries) if e]
-        return entries[-feature.max_length:] if feature.kind == "history" else entries[:feature.max_length]
-    if isinstance(value, (list, tuple)):
-        if len(value) > 1:
-            raise ValueError(f"column '{feature.source_column}' holds {len(value)} values; a {feature.kind} has one")
-        return _feature_values(feature, value[0]) if value else []
-    if feature.kind == "numeric":
-        try:
-            number = float(value)
-        except ValueError:
-            raise ValueError(f"column '{feature.source_column}' is {value!r}, not a number") from None
-        if math.isnan(number):
-            return []
-        if math.isinf(number):
-            raise ValueError(f"column '{feature.source_column}' is infinite")
-        return [number]
-    text = _text(value)
-    return [text] if text else []
-
-
-def _text(value) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bytes):
-        value = value.decode()
-    if isinstance(value, bool):
-        return str(int(value))
-    if isinstance(value, float):
-        if math.isnan(value):
-            return ""
-        # A nullable integer column of Parquet arrives as floats: 7.0 is the category 7.
-        return str(int(value)) if value.is_integer() else repr(value)
-    return str(value).strip()
-
-
 def _required(value, column: str) -> str:
-    text = _text(value)
+    text = value_text(value)
     if not text:
         raise ValueError(f"column '{column}' is missing")
     return text

@@ -17,9 +17,13 @@ class TextualiserSpec(ComponentSpec):
         "dataset_spec": ExecutionParameter(type=str),
         "text_mode": ExecutionParameter(type=str),
     }
-    INPUTS = {"examples": ChannelParameter(type=standard_artifacts.Examples)}
+    INPUTS = {
+        "examples": ChannelParameter(type=standard_artifacts.Examples),
+        "schema": ChannelParameter(type=standard_artifacts.Schema),
+    }
     OUTPUTS = {
         "textualised_examples": ChannelParameter(type=standard_artifacts.Examples),
+        "textualised_schema": ChannelParameter(type=standard_artifacts.Schema),
         "texts": ChannelParameter(type=standard_artifacts.Examples),
     }
 
@@ -34,17 +38,20 @@ class Textualiser(base_beam_component.BaseBeamComponent):
 
     Args:
         examples: raw examples with the splits `train`, `validation`, `test`.
+        schema: their schema.
         dataset_spec: `DatasetSpec.to_json()`.
         text_mode: `frozen` or `finetune`.
 
-    Outputs `textualised_examples` (the same splits) and `texts` (`key` and `text`, one
-    split a side and one a history; no split in the mode `finetune`).
+    Outputs `textualised_examples` (the same splits), `textualised_schema` (the schema with
+    the features that were added) and `texts` (`key` and `text`, one split a side and one a
+    history; no split in the mode `finetune`).
 
     Example:
 
     ```python
     textualiser = Textualiser(
         examples=example_gen.outputs["examples"],
+        schema=schema_gen.outputs["schema"],
         dataset_spec=spec.to_json(),
         text_mode="frozen",
     )
@@ -54,13 +61,17 @@ class Textualiser(base_beam_component.BaseBeamComponent):
     SPEC_CLASS = TextualiserSpec
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
 
-    def __init__(self, examples: types.BaseChannel, dataset_spec: str, text_mode: str):
+    def __init__(
+        self, examples: types.BaseChannel, schema: types.BaseChannel, dataset_spec: str, text_mode: str
+    ):
         super().__init__(
             TextualiserSpec(
                 examples=examples,
+                schema=schema,
                 dataset_spec=dataset_spec,
                 text_mode=text_mode,
                 textualised_examples=types.Channel(type=standard_artifacts.Examples),
+                textualised_schema=types.Channel(type=standard_artifacts.Schema),
                 texts=types.Channel(type=standard_artifacts.Examples),
             )
         )

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 
 import apache_beam as beam
+import tensorflow_data_validation as tfdv
+from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx.dsl.components.base import base_beam_executor
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
+from tfx.utils import io_utils
 
 from components import beam_io
 from models import raw_example
@@ -37,6 +41,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         target.split_names = source.split_names
         texts.split_names = artifact_utils.encode_split_names(tables)
         fileio.makedirs(texts.uri)
+        _extend_schema(
+            artifact_utils.get_single_uri(input_dict["schema"]),
+            artifact_utils.get_single_uri(output_dict["textualised_schema"]), spec, tables)
 
         with self._make_beam_pipeline() as pipeline:
             found = []
@@ -51,6 +58,17 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 found.append(outputs.texts)
             if frozen:
                 _write_texts(found, tables, texts.uri)
+
+
+def _extend_schema(source: str, target: str, spec: DatasetSpec, tables: list[str]) -> None:
+    """Writes the schema with the features that textualised examples have besides."""
+    schema = tfdv.load_schema_text(io_utils.get_only_uri_in_dir(source))
+    for side in spec.text_sides:
+        schema.feature.add(name=f"{side}_sentence", type=schema_pb2.BYTES)
+    for table in tables:
+        schema.feature.add(name=f"{table}_text_key", type=schema_pb2.INT)
+    fileio.makedirs(target)
+    tfdv.write_schema_text(schema, os.path.join(target, "schema.pbtxt"))
 
 
 def _write_texts(found: list, tables: list[str], uri: str) -> None:

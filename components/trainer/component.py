@@ -16,8 +16,8 @@ class TrainerSpec(ComponentSpec):
     """Specification of `Trainer`: the keys are those of TFX's own."""
 
     PARAMETERS = {
-        "train_args": ExecutionParameter(type=trainer_pb2.TrainArgs, use_proto=True),
-        "eval_args": ExecutionParameter(type=trainer_pb2.EvalArgs, use_proto=True),
+        "train_args": ExecutionParameter(type=trainer_pb2.TrainArgs),
+        "eval_args": ExecutionParameter(type=trainer_pb2.EvalArgs),
         "run_fn": ExecutionParameter(type=str),
         "custom_config": ExecutionParameter(type=str),
     }

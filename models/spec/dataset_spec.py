@@ -15,6 +15,7 @@ from models.spec.source import Source
 from models.spec.split_rule import SplitRule
 
 LABEL = "label"
+OPENINGS = {"user": "This is a user", "item": "This is an item", "context": "This is the context"}
 
 
 class DatasetSpec(SpecPart):
@@ -56,15 +57,15 @@ class DatasetSpec(SpecPart):
         if unknown:
             raise ValueError(f"{unknown[0]!r} is no side{did_you_mean(unknown[0], SIDES)}; the sides are "
                              f"{', '.join(SIDES)}")
-        return {"user": "This is a user", "item": "This is an item", "context": "This is the context", **value}
+        return {**OPENINGS, **value}
 
     @pydantic.model_validator(mode="after")
     def _references(self) -> DatasetSpec:
         names = [f.name for f in self.features]
         repeated = next((n for n in names if names.count(n) > 1), None)
         if repeated:
-            raise ValueError(f"features: the name {repeated!r} stands twice; give each feature a name of its own, "
-                             "and its column with the key column")
+            raise ValueError(f"features: the name {repeated!r} stands twice; give each feature a name of its "
+                             "own, and its column with the key column")
         for feature in self.features:
             self._check_feature(feature)
         self._check_slices()
@@ -76,13 +77,13 @@ class DatasetSpec(SpecPart):
     def _check_feature(self, feature: Feature) -> None:
         where = f"features[{feature.name}]"
         if feature.source_column == self.label.column:
-            raise ValueError(f"{where}.column: {feature.source_column!r} is the label's column; a feature must not "
-                             "be the label")
+            raise ValueError(f"{where}.column: {feature.source_column!r} is the label's column; a feature "
+                             "must not be the label")
         if feature.kind == "history":
             self._check_item(f"{where}.of", feature.of)
             if feature.model and not self.feature(feature.of).model:
-                raise ValueError(f"{where}.of: {feature.of!r} has model: false, so it has no embedding to share; "
-                                 "give it model: true, or this history model: false")
+                raise ValueError(f"{where}.of: {feature.of!r} has model: false, so it has no embedding to "
+                                 "share; give it model: true, or this history model: false")
             if feature.history_text:
                 self._check_item(f"{where}.text.feature", feature.text.feature)
         if feature.derive:
@@ -104,20 +105,23 @@ class DatasetSpec(SpecPart):
         fit = [f.name for f in self.features if f.kind in ("categorical", "set")]
         for name in self.slices:
             if name not in {f.name for f in self.features}:
-                raise ValueError(f"slices: {name!r} is no feature{did_you_mean(name, fit)}; those that can be "
-                                 f"sliced by are {', '.join(fit) or 'none: a slice needs a categorical or set'}")
+                raise ValueError(f"slices: {name!r} is no feature{did_you_mean(name, fit)}; those that can "
+                                 "be sliced by are "
+                                 f"{', '.join(fit) or 'none: it needs a categorical or set'}")
             if name not in fit:
-                raise ValueError(f"slices: {name!r} is {self.feature(name).kind}; a slice needs a categorical or set")
+                raise ValueError(f"slices: {name!r} is {self.feature(name).kind}; a slice needs a "
+                                 "categorical or set")
             if self.slices.count(name) > 1:
                 raise ValueError(f"slices: {name!r} stands twice")
 
     def _check_columns(self) -> None:
         if len({(d.user, d.time) for d in (f.derive for f in self.features) if d}) > 1:
             raise ValueError("features: all derived histories need the same user and time columns")
-        for key, columns in (("key", self.split.key), ("time", [self.split.time]), ("user", [self.split.user])):
-            if self.label.column in columns:
-                raise ValueError(f"split.{key}: {self.label.column!r} is the label's column; rows must not be "
-                                 "divided by their label")
+        for key in ("key", "time", "user"):
+            value = getattr(self.split, key)
+            if self.label.column in (value if isinstance(value, tuple) else (value,)):
+                raise ValueError(f"split.{key}: {self.label.column!r} is the label's column; rows must not "
+                                 "be divided by their label")
         # A file without a header line says here what it holds, so every name can be checked at once.
         for column in self.columns if self.source.columns is not None else ():
             if column not in self.source.columns:
@@ -189,7 +193,8 @@ class DatasetSpec(SpecPart):
         except OSError as error:
             raise UserError(f"{path}: cannot be read: {error.strerror}") from error
         except UnicodeDecodeError as error:
-            raise UserError(f"{path}: is not valid UTF-8 (byte {error.start}); save the file as UTF-8") from error
+            raise UserError(f"{path}: is not valid UTF-8 (byte {error.start}); save the file as "
+                            "UTF-8") from error
         spec = cls.parse(text, where=str(path))
         if spec.source.path and "://" not in spec.source.path:
             resolved = str((path.parent / pathlib.Path(spec.source.path).expanduser()).resolve())

@@ -48,14 +48,14 @@ def read_yaml(text: str, where: str) -> tuple[dict, yaml.Node]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         at = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise UserError(f"{where}{at}: is no valid YAML: {error.problem}; indent with blanks, and put text that "
-                        "holds {} : # or | in quotes") from error
+        raise UserError(f"{where}{at}: is no valid YAML: {error.problem}; indent with blanks, and put text "
+                        "that holds {} : # or | in quotes") from error
     except (yaml.YAMLError, ValueError) as error:
         raise UserError(f"{where}: is no valid YAML: {error}") from error
     if not isinstance(data, dict):
         held = "nothing" if data is None else f"a {type(data).__name__}"
-        raise UserError(f"{where}: holds {held}, not the keys of a dataset specification (name, source, label, "
-                        "features, ...)")
+        raise UserError(f"{where}: holds {held}, not the keys of a dataset specification (name, source, "
+                        "label, features, ...)")
     _reject_repeated_keys(tree, where)
     return data, tree
 
@@ -134,9 +134,9 @@ def _right(error: dict, kind: str, context: dict, owner: type | None, key: str, 
     if kind in ("model_type", "model_attributes_type"):
         return f"needs keys of its own{_example(owner, key)}"
     if kind == "string_pattern_mismatch":
-        digits = "letters, digits and underscores" if "-" not in context["pattern"][-4:] else (
-            "letters, digits, dashes and underscores")
-        return f"has a character that is not allowed: use {digits}, a letter first"
+        allowed = ("letters, digits, dashes and underscores, a letter or digit first"
+                   if "_-]" in context["pattern"] else "letters, digits and underscores, a letter first")
+        return f"has a character that is not allowed: use {allowed}"
     if kind == "too_short":
         return f"needs at least one entry{_example(owner, key)}"
     if kind in ("string_too_short", "string_too_long"):
@@ -152,7 +152,8 @@ def _right(error: dict, kind: str, context: dict, owner: type | None, key: str, 
 
 def _purpose(owner: type | None, key: str) -> str:
     """`: what the key is for, for example ...`, out of its class's docstring and examples."""
-    found = re.search(rf"^    {re.escape(key)}: (.+?)(?=\n    \S|\n\n|\Z)", inspect.getdoc(owner) or "", re.M | re.S)
+    documented = inspect.getdoc(owner) or ""
+    found = re.search(rf"^    {re.escape(key)}: (.+?)(?=\n    \S|\n\n|\Z)", documented, re.M | re.S)
     purpose = ": " + re.sub(r"\s+", " ", found[1]).rstrip(".").replace("`", "") if found else ""
     return purpose + _example(owner, key)
 
@@ -199,7 +200,7 @@ def _reject_repeated_keys(node: yaml.Node, where: str) -> None:
         seen = {}
         for key, child in node.value:
             if key.value in seen:
-                raise UserError(f"{where}, line {key.start_mark.line + 1}: the key {key.value!r} stands twice, first "
-                                f"in line {seen[key.value]}; leave one of them out")
+                raise UserError(f"{where}, line {key.start_mark.line + 1}: the key {key.value!r} stands "
+                                f"twice, first in line {seen[key.value]}; leave one of them out")
             seen[key.value] = key.start_mark.line + 1
             _reject_repeated_keys(child, where)

@@ -57,7 +57,8 @@ class TextRule(SpecPart):
             return value
         for word in (*value, *value.values()):
             if word is None or isinstance(word, bool):
-                raise ValueError(f"YAML reads an entry as {word}; put yes, no, on, off, true, false and null in "
+                raise ValueError(f"YAML reads an entry as {word}; put yes, no, on, off, true, false and null "
+                                 "in "
                                  'quotes, as "no": never')
         return {str(k): str(v) for k, v in value.items()}
 
@@ -133,7 +134,8 @@ class Feature(SpecPart):
     def _not_reserved(cls, value: str) -> str:
         if value in RESERVED_NAMES or value.endswith(RESERVED_ENDINGS):
             raise ValueError(f"is reserved, like {' and '.join(RESERVED_NAMES)} and every name that ends in "
-                             f"{', '.join(RESERVED_ENDINGS)}; choose another, and name the column with the key column")
+                             f"{', '.join(RESERVED_ENDINGS)}; choose another, and name the column with the "
+                             "key column")
         return value
 
     @pydantic.model_validator(mode="after")
@@ -147,8 +149,8 @@ class Feature(SpecPart):
         if self.derive and self.column:
             raise ValueError("a history has a column or is derived, not both; leave out column or derive")
         if self.text and self.text.feature and not self.derive:
-            raise ValueError("text.feature is for a derived history only; any other feature writes its values "
-                             "as they are")
+            raise ValueError("text.feature is for a derived history only; any other feature writes its "
+                             "values as they are")
         return self
 
     @property

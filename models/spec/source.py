@@ -63,9 +63,11 @@ class Source(SpecPart):
                 raise ValueError("format tfds takes no path; use --data-dir for the official files")
         else:
             if not self.path:
-                raise ValueError(f"format {self.format} needs the key path, a glob of the log's files, as clicks/*.{self.format}")
+                raise ValueError(f"format {self.format} needs the key path, a glob of the log's files, as "
+                                 f"clicks/*.{self.format}")
             if self.builder is not None:
                 raise ValueError(f"format {self.format} takes no builder; that is for format tfds")
         if self.columns is not None and self.format != "csv":
-            raise ValueError(f"columns is for format csv only; {self.format} files name their columns themselves")
+            raise ValueError(f"columns is for format csv only; {self.format} files name their columns "
+                             "themselves")
         return self

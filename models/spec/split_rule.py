@@ -49,7 +49,8 @@ class SplitRule(SpecPart):
                 return value
             except ValueError:
                 continue
-        raise ValueError("is no time: use a number like those of the time column, or an ISO 8601 date as 2017-05-13")
+        raise ValueError("is no time: use a number like those of the time column, or an ISO 8601 date as "
+                         "2017-05-13")
 
     @pydantic.field_validator("key")
     @classmethod
@@ -63,7 +64,8 @@ class SplitRule(SpecPart):
     @classmethod
     def _fractions_sum_to_one(cls, value: dict[str, float]) -> dict[str, float]:
         if set(value) != set(SPLITS):
-            raise ValueError(f"needs exactly the keys {', '.join(SPLITS)}; it has {', '.join(value) or 'none'}")
+            raise ValueError(f"needs exactly the keys {', '.join(SPLITS)}; it has "
+                             f"{', '.join(value) or 'none'}")
         if min(value.values()) <= 0 or abs(sum(value.values()) - 1) > 1e-6:
             raise ValueError(f"needs three positive numbers that sum to 1, as 0.8, 0.1, 0.1; these sum to "
                              f"{sum(value.values()):g}")

@@ -30,7 +30,7 @@ def run_fn(fn_args) -> None:
     options = stage.config.alignment
     model = new_alignment_model(stage)
     batch_size = min(options.batch_size, stage.rows("train"))
-    steps = max(1, stage.rows("train") // batch_size) * options.epochs
+    steps = stage.rows("train") // batch_size * options.epochs
     warmup = int(steps * options.warmup_share)
     schedule = keras.optimizers.schedules.CosineDecay(
         options.warmup_from if warmup else options.learning_rate,
@@ -43,6 +43,6 @@ def run_fn(fn_args) -> None:
         model, "alignment",
         stage.dataset("train", batch_size, training_order=True),
         stage.dataset("validation", min(batch_size, stage.rows("validation"))),
-        epochs=options.epochs, monitor="val_loss", mode="min", patience=options.epochs, batch_size=batch_size)
+        epochs=options.epochs, monitor="val_loss", mode="min", patience=options.epochs)
     tf.io.gfile.makedirs(fn_args.serving_model_dir)
     model.save_weights(os.path.join(fn_args.serving_model_dir, ALIGNED))

@@ -23,7 +23,7 @@ def run_fn(fn_args) -> None:
         # The teacher keeps both modalities, so it has an aligned model of its own to train.
         aligned = _aligned(stage, fn_args.base_model)
         aligned.ctr_model.reset_output_layer()
-        teacher = TeacherModel(aligned.ctr_model, aligned.tower)
+        teacher = TeacherModel(aligned.ctr_model, aligned.tower, text_projection=aligned.text_projection)
         stage.build(teacher)
         compile_ctr(teacher, **rates)
         stage.name = "teacher"

@@ -50,6 +50,7 @@ class Stage:
              self._vectors, fn_args.base_model], sort_keys=True)
         self.checkpoint_dir = os.path.join(
             custom["checkpoint_dir"], hashlib.sha256(key.encode()).hexdigest()[:16])
+        self._rows: dict[str, int] = {}
         keras.utils.set_random_seed(self.config.seed)
 
     def new_ctr_model(self) -> CTRModel:
@@ -64,7 +65,8 @@ class Stage:
         """The text tower of the text mode."""
         if self.config.text_mode == "frozen":
             return TextTower({name: table.vectors for name, table in self._tables.items()})
-        return LanguageTower(LanguageModel.load(self.config.language_model))
+        language_model = LanguageModel.load(self.config.language_model)
+        return LanguageTower(language_model.backbone, language_model.pad_id)
 
     def build(self, model) -> None:
         """Creates a model's weights by running it on a few rows."""
@@ -79,7 +81,7 @@ class Stage:
             batch_size: rows a batch.
             training_order: shuffle, and leave out the last, smaller batch.
         """
-        return input_pipeline.make_dataset(
+        dataset = input_pipeline.make_dataset(
             self._files(split),
             self.tft_output.transformed_feature_spec(),
             batch_size,
@@ -88,29 +90,35 @@ class Stage:
             text_tables=self._tables,
             drop_remainder=training_order,
         )
+        # Known, so that progress can say how much of an epoch is done.
+        steps = self.rows(split) // batch_size if training_order else -(-self.rows(split) // batch_size)
+        return dataset.apply(tf.data.experimental.assert_cardinality(steps))
 
     def rows(self, split: str) -> int:
         """How many rows a split has."""
-        return input_pipeline.count_rows(self._files(split))
+        if split not in self._rows:
+            self._rows[split] = input_pipeline.count_rows(self._files(split))
+        return self._rows[split]
 
-    def fit(self, model, part: str, train, validation, *, epochs: int, monitor: str, patience: int,
-            batch_size: int, mode: str = "max"):
+    def fit(self, model, part: str, train, validation, *, epochs: int, monitor: str, mode: str, patience: int):
         """Trains with checkpoints, progress lines and TensorBoard logs; see `training.fit`."""
         return training.fit(
             model, train, validation,
             epochs=epochs, checkpoint_dir=os.path.join(self.checkpoint_dir, part),
             log_dir=os.path.join(self._fn_args.model_run_dir, part),
             monitor=monitor, mode=mode, patience=patience,
-            steps_per_epoch=None, progress=self.progress)
+            progress=self.progress)
 
     def fit_on_clicks(self, model, part: str, epochs: int):
         """Trains on clicks until the validation AUC no longer rises."""
         options = self.config.training
+        # A split smaller than a batch is one batch.
+        batch_size = min(options.batch_size, self.rows("train"))
         return self.fit(
             model, part,
-            self.dataset("train", options.batch_size, training_order=True),
+            self.dataset("train", batch_size, training_order=True),
             self.dataset("validation", options.batch_size),
-            epochs=epochs, monitor="val_auc", patience=options.patience, batch_size=options.batch_size)
+            epochs=epochs, monitor="val_auc", mode="max", patience=options.patience)
 
     def progress(self, line: str) -> None:
         """Shows one line of progress."""

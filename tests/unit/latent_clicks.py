@@ -31,7 +31,8 @@ class LatentClicks:
         self.users, self.items = rng.normal(size=(USERS, LATENT)), rng.normal(size=(ITEMS, LATENT))
         self.tables = {}
         for side, factors in (("user", self.users), ("item", self.items)):
-            vectors = factors @ rng.normal(size=(LATENT, TEXT_WIDTH)) + 0.1 * rng.normal(size=(len(factors), TEXT_WIDTH))
+            noise = 0.1 * rng.normal(size=(len(factors), TEXT_WIDTH))
+            vectors = factors @ rng.normal(size=(LATENT, TEXT_WIDTH)) + noise
             self.tables[side] = np.concatenate([np.zeros((1, TEXT_WIDTH)), vectors]).astype("float32")
 
     def rows(self, count, seed):

@@ -6,7 +6,8 @@ import tensorflow as tf
 from models import raw_example
 from models.spec.dataset_spec import DatasetSpec
 
-SPEC = DatasetSpec.parse("""
+SPEC = DatasetSpec.parse(
+    """
 name: books
 source: {format: csv, path: books.csv, delimiter: ";"}
 label: {column: clicked}
@@ -18,7 +19,9 @@ features:
   - {name: book, side: item, kind: categorical}
   - {name: topics, side: item, kind: set, max_length: 2}
   - {name: cover, side: item, kind: categorical, model: false}
-""", where="books.yaml")
+""",
+    where="books.yaml",
+)
 
 _FEATURES = raw_example.feature_spec(SPEC)
 
@@ -29,11 +32,16 @@ class BookModel(keras.Model):
     def __init__(self, bias):
         super().__init__()
         self.dense = keras.layers.Dense(
-            1, kernel_initializer=keras.initializers.Constant(0.1), bias_initializer=keras.initializers.Constant(bias))
+            1,
+            kernel_initializer=keras.initializers.Constant(0.1),
+            bias_initializer=keras.initializers.Constant(bias),
+        )
         self.dense.build((None, 3))
 
     def call(self, inputs):
-        return keras.ops.squeeze(self.dense(keras.ops.stack([inputs[n] for n in sorted(inputs)], axis=-1)), axis=-1)
+        return keras.ops.squeeze(
+            self.dense(keras.ops.stack([inputs[n] for n in sorted(inputs)], axis=-1)), axis=-1
+        )
 
 
 def features_of(examples):
@@ -41,8 +49,10 @@ def features_of(examples):
     parsed = tf.io.parse_example(examples, _FEATURES)
     return {
         "age": tf.reduce_sum(tf.sparse.to_dense(parsed["age"]), axis=1),
-        **{name: tf.reduce_sum(tf.cast(tf.sparse.to_dense(parsed[name]) != "", tf.float32), axis=1)
-           for name in ("lately", "topics")},
+        **{
+            name: tf.reduce_sum(tf.cast(tf.sparse.to_dense(parsed[name]) != "", tf.float32), axis=1)
+            for name in ("lately", "topics")
+        },
     }
 
 

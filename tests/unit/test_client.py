@@ -14,7 +14,6 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from models import raw_example
 from models.spec.errors import UserError
-from serving import client as client_module
 from serving import wire
 from serving.client import PredictClient, predict_file, render
 from serving.rows import read_rows, to_example
@@ -63,11 +62,25 @@ def test_messages_are_tf_servings():
 
 
 def test_a_row_becomes_the_example_that_ingestion_writes():
-    row = {"reader_id": 7.0, "age": " 31 ", "lately": ["b1", "", "b2", "b3"], "book": "ünï", "topics": "sea| war |air",
-           "cover": "red", "clicked": 1, "when": "2020-01-01"}
+    row = {
+        "reader_id": 7.0,
+        "age": " 31 ",
+        "lately": ["b1", "", "b2", "b3"],
+        "book": "ünï",
+        "topics": "sea| war |air",
+        "cover": "red",
+        "clicked": 1,
+        "when": "2020-01-01",
+    }
     assert raw_example.decode(to_example(SPEC, row)) == {
-        # No cover (the model does not read it), no label, no time; the newest of the history, the first of the set.
-        "reader": [b"7"], "age": [31.0], "lately": [b"b2", b"b3"], "book": ["ünï".encode()], "topics": [b"sea", b"war"]}
+        # Neither cover (the model does not read it) nor label and time.
+        # The newest of the history, the first of the set.
+        "reader": [b"7"],
+        "age": [31.0],
+        "lately": [b"b2", b"b3"],
+        "book": ["ünï".encode()],
+        "topics": [b"sea", b"war"],
+    }
 
 
 @pytest.mark.parametrize("row", [{}, {"age": None, "book": ""}, {"age": "nan", "topics": "||", "lately": []}])
@@ -77,14 +90,17 @@ def test_missing_values_have_no_value(row):
     assert all(tensor.values.shape[0] == 0 for tensor in parsed.values())
 
 
-@pytest.mark.parametrize(("row", "words"), [
-    ({"age": "old"}, ["line 3", "'age'", "'old'", "not a number"]),
-    ({"age": "inf"}, ["line 3", "'age'", "infinite"]),
-    ({"age": {"years": 3}}, ["line 3", "'age'"]),
-    ({"book": ["b1", "b2"]}, ["line 3", "'book'", "2 values"]),
-    ({"reader": "7"}, ["line 3", "unknown column 'reader'", "reader_id"]),
-    ({"book": "\ud800"}, ["line 3", "'book'", "Unicode"]),
-])
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ({"age": "old"}, ["line 3", "'age'", "'old'", "not a number"]),
+        ({"age": "inf"}, ["line 3", "'age'", "infinite"]),
+        ({"age": {"years": 3}}, ["line 3", "'age'"]),
+        ({"book": ["b1", "b2"]}, ["line 3", "'book'", "2 values"]),
+        ({"reader": "7"}, ["line 3", "unknown column 'reader'", "reader_id"]),
+        ({"book": "\ud800"}, ["line 3", "'book'", "Unicode"]),
+    ],
+)
 def test_a_bad_row_names_row_and_column(row, words):
     with pytest.raises(UserError) as caught:
         to_example(SPEC, row, where="line 3")
@@ -96,10 +112,15 @@ def test_files_are_read_by_their_ending(tmp_path):
     table = tmp_path / "rows.csv"
     table.write_text('\ufeffreader_id;book\n7;"a;b"\n\n8;c\n', encoding="utf-8")
     assert list(read_rows(table, SPEC)) == [
-        (f"{table}, line 2", {"reader_id": "7", "book": "a;b"}), (f"{table}, line 4", {"reader_id": "8", "book": "c"})]
+        (f"{table}, line 2", {"reader_id": "7", "book": "a;b"}),
+        (f"{table}, line 4", {"reader_id": "8", "book": "c"}),
+    ]
     lines = tmp_path / "rows.jsonl"
     lines.write_text('{"age": 3}\n\n{"age": null}\n', encoding="utf-8")
-    assert list(read_rows(lines, SPEC)) == [(f"{lines}, line 1", {"age": 3}), (f"{lines}, line 3", {"age": None})]
+    assert list(read_rows(lines, SPEC)) == [
+        (f"{lines}, line 1", {"age": 3}),
+        (f"{lines}, line 3", {"age": None}),
+    ]
 
 
 def test_a_log_without_a_header_line(tmp_path):
@@ -113,16 +134,19 @@ def test_a_log_without_a_header_line(tmp_path):
         assert raw_example.decode(to_example(spec, row))["book"] == [b"b1"]
 
 
-@pytest.mark.parametrize(("name", "content", "words"), [
-    ("rows.txt", b"", [".csv or .jsonl"]),
-    ("absent.csv", None, ["cannot be read"]),
-    ("rows.csv", b"age;book\n3\n", ["line 2", "1 columns instead of 2"]),
-    ("rows.csv", b'age;book\n3;"x\n', ["line 2", "no valid CSV"]),
-    ("rows.csv", b"age;book\n3;\xff\n", ["utf-8"]),
-    ("rows.jsonl", b'{"age": 3}\n{"age": \n', ["line 2", "no valid JSON"]),
-    ("rows.jsonl", b"[3]\n", ["line 1", "JSON object"]),
-    ("rows.csv", b"age;book\n", ["no rows"]),
-])
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("rows.txt", b"", [".csv or .jsonl"]),
+        ("absent.csv", None, ["cannot be read"]),
+        ("rows.csv", b"age;book\n3\n", ["line 2", "1 columns instead of 2"]),
+        ("rows.csv", b'age;book\n3;"x\n', ["line 2", "no valid CSV"]),
+        ("rows.csv", b"age;book\n3;\xff\n", ["utf-8"]),
+        ("rows.jsonl", b'{"age": 3}\n{"age": \n', ["line 2", "no valid JSON"]),
+        ("rows.jsonl", b"[3]\n", ["line 1", "JSON object"]),
+        ("rows.csv", b"age;book\n", ["no rows"]),
+    ],
+)
 def test_a_bad_file_names_file_and_line(tmp_path, name, content, words):
     if content is not None:
         (tmp_path / name).write_bytes(content)
@@ -150,7 +174,10 @@ def test_predicts_a_file(target, tmp_path):
 
 
 def test_the_servers_reason_is_told(target):
-    with PredictClient(target, "films") as client, pytest.raises(UserError, match="NOT_FOUND.*'films'.*'books'"):
+    with (
+        PredictClient(target, "films") as client,
+        pytest.raises(UserError, match="NOT_FOUND.*'films'.*'books'"),
+    ):
         client.predict([b""])
     with PredictClient(target, "books") as client, pytest.raises(UserError, match="INVALID_ARGUMENT.*row 1"):
         client.predict([b"", b"\xff"])
@@ -163,7 +190,7 @@ def _free_port():
     return port
 
 
-def test_nothing_listens(monkeypatch):
+def test_nothing_listens():
     target = f"127.0.0.1:{_free_port()}"
     with PredictClient(target, "books", timeout=5.0) as client, pytest.raises(UserError) as caught:
         client.predict([b""])
@@ -205,6 +232,12 @@ def scripted():
         server.stop(None).wait()
 
 
+def test_a_proxy_is_not_asked_for_this_machine(target, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    with PredictClient(target, "books") as client:
+        assert client.predict([b""]).tolist() == [0.5]
+
+
 def test_unavailable_is_tried_again(scripted):
     servicer = _Scripted(failures=3)
     with PredictClient(scripted(servicer), "books") as client:
@@ -223,14 +256,23 @@ def test_a_late_answer_and_a_wrong_one_are_told(scripted):
     with PredictClient(scripted(_Scripted(0, delay=1.0)), "books", timeout=0.2) as client:
         with pytest.raises(UserError, match="within 0.2 s"):
             client.predict([b""])
-    with PredictClient(scripted(_Scripted(0)), "books") as client, pytest.raises(UserError, match="1 values.*2 rows"):
+    with (
+        PredictClient(scripted(_Scripted(0)), "books") as client,
+        pytest.raises(UserError, match="1 values.*2 rows"),
+    ):
         client.predict([b"", b""])
 
 
 def test_renders_tables_json_and_csv():
-    rows = [({"id": "1", "when": 978300760.0, "title": "a" * 40}, 0.5), ({"id": "20", "topics": ["x", "y"]}, 0.125)]
+    rows = [
+        ({"id": "1", "when": 978300760.0, "title": "a" * 40}, 0.5),
+        ({"id": "20", "topics": ["x", "y"]}, 0.125),
+    ]
     assert render(rows, "csv").splitlines() == [
-        "id,when,title,topics,probability", f"1,978300760.0,{'a' * 40},,0.500000", "20,,,x|y,0.125000"]
+        "id,when,title,topics,probability",
+        f"1,978300760.0,{'a' * 40},,0.500000",
+        "20,,,x|y,0.125000",
+    ]
     assert json.loads(render(rows, "json"))[1] == {"id": "20", "topics": ["x", "y"], "probability": 0.125}
     table = render(rows, "table").splitlines()
     assert [len(line) for line in table] == [len(table[0])] * 3
@@ -240,6 +282,7 @@ def test_renders_tables_json_and_csv():
 
 
 def test_starts_without_tensorflow():
-    code = f"import sys, {client_module.__name__}; print(sorted({{'tensorflow', 'tfx', 'keras'}} & set(sys.modules)))"
+    heavy = {"tensorflow", "tfx", "keras"}
+    code = f"import sys, serving.client; print(sorted({heavy!r} & set(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (result.stdout.strip(), result.stderr) == ("[]", "")

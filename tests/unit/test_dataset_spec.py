@@ -78,18 +78,20 @@ FEATURE_KEYS = ", ".join(Feature.model_fields)
     ("source: {format: csv, path: clicks.csv}\n", "",
      "my.yaml: source is missing: where the rows are; for example source: {format: csv, path: clicks.csv}"),
     ("{column: clicked}", "",
-     "my.yaml, line 3: label is empty: how a row becomes positive or negative; for example label: {column: clicked}"),
+     "my.yaml, line 3: label is empty: how a row becomes positive or negative; for example label: {column: "
+     "clicked}"),
     ("{column: clicked}", "{}",
      "my.yaml, line 3: label.column is missing: the column that holds the click (0 or 1) or the rating; "
      "for example column: clicked"),
     ("path: clicks.csv", "path: 3", 'my.yaml, line 2: source.path: 3: needs text; put it in quotes, as "3"'),
     ("path: clicks.csv", "path: a.csv, delimeter: ;",
-     "my.yaml, line 2: source.delimeter is no known key (did you mean 'delimiter'?); the keys here are format, path, "
-     "builder, tfds_split, delimiter, encoding, columns, compression"),
+     "my.yaml, line 2: source.delimeter is no known key (did you mean 'delimiter'?); the keys here are "
+     "format, path, builder, tfds_split, delimiter, encoding, columns, compression"),
     ("path: clicks.csv", "path: a.csv, delimiter: tab",
      "my.yaml, line 2: source.delimiter: 'tab': needs one character, in quotes, as \"|\" or \"\\t\""),
     ("path: clicks.csv", "path: a.csv, encoding: utf8000",
-     "my.yaml, line 2: source.encoding: 'utf8000': is no text encoding Python knows; for example utf-8 or latin-1"),
+     "my.yaml, line 2: source.encoding: 'utf8000': is no text encoding Python knows; for example utf-8 or "
+     "latin-1"),
     (", path: clicks.csv", "",
      "my.yaml, line 2: source: format csv needs the key path, a glob of the log's files, as clicks/*.csv"),
     ("path: clicks.csv", "path: a, columns: [city, clicked]",
@@ -97,34 +99,38 @@ FEATURE_KEYS = ", ".join(Feature.model_fields)
     ("{name: city, side", "{name: city, model: maybe, side",
      "my.yaml, line 5: features[city].model: 'maybe': needs true or false"),
     ("{name: city, side", "{name: city, knd: set, side",
-     "my.yaml, line 5: features[city].knd is no known key (did you mean 'kind'?); the keys here are " + FEATURE_KEYS),
+     "my.yaml, line 5: features[city].knd is no known key (did you mean 'kind'?); the keys here "
+     "are " + FEATURE_KEYS),
     ("{name: city, ", "{",
-     "my.yaml, line 5: features[0].name is missing: its name in examples, models and requests: letters, digits, "
-     "underscores; for example name: city"),
-    ("name: city", "name: my city", "my.yaml, line 5: features[my city].name: 'my city': has a character that is not "
-     "allowed: use letters, digits and underscores, a letter first"),
-    ("name: city", "name: city_text", "my.yaml, line 5: features[city_text].name: 'city_text': is reserved, like label "
-     "and token_ids and every name that ends in _sentence, _text_key, _text, _value; choose another, and name the "
-     "column with the key column"),
-    ("name: city", "name: item_id", "my.yaml: features: the name 'item_id' stands twice; give each feature a name of its "
-     "own, and its column with the key column"),
-    ("name: city", "name: clicked", "my.yaml: features[clicked].column: 'clicked' is the label's column; a feature must "
-     "not be the label"),
-    ("{name: city, side: user, kind: categorical}", "{name: city, side: user, kind: categorical, max_length: 3}",
-     "my.yaml, line 5: features[city]: max_length is for kind: set or history; this feature is categorical"),
+     "my.yaml, line 5: features[0].name is missing: its name in examples, models and requests: letters, "
+     "digits, underscores; for example name: city"),
+    ("name: city", "name: my city", "my.yaml, line 5: features[my city].name: 'my city': has a character "
+                                    "that is not allowed: use letters, digits and underscores, a letter "
+                                    "first"),
+    ("name: city", "name: city_text", "my.yaml, line 5: features[city_text].name: 'city_text': is reserved, "
+                                      "like label and token_ids and every name that ends in _sentence, "
+                                      "_text_key, _text, _value; choose another, and name the column with "
+                                      "the key column"),
+    ("name: city", "name: item_id", "my.yaml: features: the name 'item_id' stands twice; give each feature a "
+                                    "name of its own, and its column with the key column"),
+    ("name: city", "name: clicked", "my.yaml: features[clicked].column: 'clicked' is the label's column; a "
+                                    "feature must not be the label"),
+    ("{name: city, side: user, kind: categorical}", "{name: city, side: user, kind: numeric, max_length: 3}",
+     "my.yaml, line 5: features[city]: max_length is for kind: set or history; this feature is numeric"),
     ("{name: city, side: user, kind: categorical}", "{name: city, side: user, kind: set, max_length: 0}",
      "my.yaml, line 5: features[city].max_length: 0: needs to be at least 1"),
     ("{name: city, side: user, kind: categorical}", "{name: city, side: user, kind: set, text: a city}",
      "my.yaml, line 5: features[city].text: 'a city': needs {} once, where the value goes, as \"age is {}\""),
     ("{name: city, side: user, kind: categorical}",
      "{name: city, side: user, kind: set, text: {phrase: \"{}\", values: {no: never}}}",
-     "my.yaml, line 5: features[city].text.values: YAML reads an entry as False; put yes, no, on, off, true, false and "
-     "null in quotes, as \"no\": never"),
+     "my.yaml, line 5: features[city].text.values: YAML reads an entry as False; put yes, no, on, off, true, "
+     "false and null in quotes, as \"no\": never"),
     ("{name: city, side: user, kind: categorical}", "{name: city, side: user, kind: history, of: item}",
-     "my.yaml: features[city].of: 'item' is no categorical item feature (did you mean 'item_id'?); use one of them: "
-     "item_id"),
+     "my.yaml: features[city].of: 'item' is no categorical item feature (did you mean 'item_id'?); use one "
+     "of them: item_id"),
     ("{name: city, side: user, kind: categorical}", "{name: city, side: user, kind: history}",
-     "my.yaml, line 5: features[city]: a history needs the key of: the item feature its entries are values of"),
+     "my.yaml, line 5: features[city]: a history needs the key of: the item feature its entries are values "
+     "of"),
 ])
 def test_an_error_says_where_what_and_what_would_be_right(old, new, message):
     assert SPEC.count(old) == 1
@@ -132,11 +138,13 @@ def test_an_error_says_where_what_and_what_would_be_right(old, new, message):
 
 
 @pytest.mark.parametrize("added, message", [
-    ("slices: [town]", "my.yaml: slices: 'town' is no feature; those that can be sliced by are city, item_id"),
+    ("slices: [town]", "my.yaml: slices: 'town' is no feature; those that can be sliced by are city, "
+                       "item_id"),
     ("slices: city", "my.yaml, line 7: slices: 'city': needs a list, as [city]"),
     ("slices: [city, city]", "my.yaml: slices: 'city' stands twice"),
     ("openings: {users: Hello}",
-     "my.yaml, line 7: openings: 'users' is no side (did you mean 'user'?); the sides are user, item, context"),
+     "my.yaml, line 7: openings: 'users' is no side (did you mean 'user'?); the sides are user, item, "
+     "context"),
     ("split: {key: [clicked]}",
      "my.yaml: split.key: 'clicked' is the label's column; rows must not be divided by their label"),
     ("  - {name: age, side: user, kind: numeric}\nslices: [age]",
@@ -150,17 +158,21 @@ def test_an_error_in_what_refers_to_other_keys(added, message):
 
 
 def test_every_error_is_told_at_once():
-    text = SPEC.replace("name: shop", "name: my shop").replace("side: item", "side: itm").replace("format: csv, ", "")
+    text = SPEC.replace("name: shop", "name: my shop").replace("side: item", "side: itm")
+    text = text.replace("format: csv, ", "")
     lines = error(text).splitlines()
     assert [line.split(": ")[1].split(" is")[0] for line in lines] == [
         "name", "source.format", "features[item_id].side"]
 
 
 @pytest.mark.parametrize("text, message", [
-    ("", "my.yaml: holds nothing, not the keys of a dataset specification (name, source, label, features, ...)"),
-    ("- name", "my.yaml: holds a list, not the keys of a dataset specification (name, source, label, features, ...)"),
-    ("name: shop\n\tsource: x", "my.yaml, line 2, column 1: is no valid YAML: found character '\\t' that cannot start "
-     "any token; indent with blanks, and put text that holds {} : # or | in quotes"),
+    ("", "my.yaml: holds nothing, not the keys of a dataset specification (name, source, label, features, "
+         "...)"),
+    ("- name", "my.yaml: holds a list, not the keys of a dataset specification (name, source, label, "
+               "features, ...)"),
+    ("name: shop\n\tsource: x", "my.yaml, line 2, column 1: is no valid YAML: found character '\\t' that "
+                                "cannot start any token; indent with blanks, and put text that holds {} : # "
+                                "or | in quotes"),
     ("name: shop\nlabel: {}\nname: store",
      "my.yaml, line 3: the key 'name' stands twice, first in line 1; leave one of them out"),
 ])

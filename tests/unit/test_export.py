@@ -14,12 +14,12 @@ from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
 
 from models import raw_example
 from models.ctr_model import CTRModel
-from models.preprocessing import preprocessing_fn
+from models.preprocessing import fields, preprocessing_fn
 from models.spec.dataset_spec import DatasetSpec
-from models.transform_fields import fields
 from serving.export import assert_pure_id, export_ctr_model
 
-SPEC = DatasetSpec.parse("""
+SPEC = DatasetSpec.parse(
+    """
 name: books
 source: {format: csv, path: /somewhere/private/books.csv}
 label: {column: clicked}
@@ -30,14 +30,27 @@ features:
   - {name: book, side: item, kind: categorical, min_count: 1}
   - {name: topics, side: item, kind: set, max_length: 2, min_count: 1}
   - {name: cover, side: item, kind: categorical, model: false}
-""", where="books.yaml")
+""",
+    where="books.yaml",
+)
 
 ROWS = [
-    {"reader": [b"ann"], "age": [31.0], "lately": [b"b1", b"b2"], "book": [b"b3"], "topics": [b"war", b"sea"]},
+    {
+        "reader": [b"ann"],
+        "age": [31.0],
+        "lately": [b"b1", b"b2"],
+        "book": [b"b3"],
+        "topics": [b"war", b"sea"],
+    },
     {"reader": [b"bob"], "age": [54.0], "lately": [], "book": [b"b1"], "topics": [b"sea"]},
     {"reader": [b"cid"], "age": [], "lately": [b"b3"], "book": [b"b2"], "topics": []},
-    {"reader": [b"ann"], "age": [12.0], "lately": [b"b3", b"b2", b"b1", b"b3", b"b9"], "book": [b"b2"],
-     "topics": [b"war", b"sea", b"air"]},
+    {
+        "reader": [b"ann"],
+        "age": [12.0],
+        "lately": [b"b3", b"b2", b"b1", b"b3", b"b9"],
+        "book": [b"b2"],
+        "topics": [b"war", b"sea", b"air"],
+    },
 ]
 UNSEEN = [
     {},
@@ -53,14 +66,23 @@ def tft_output(tmp_path_factory):
     folder = str(tmp_path_factory.mktemp("transform"))
     features = {**raw_example.feature_spec(SPEC, with_label=True)}
     features.update({f"{side}_sentence": tf.io.VarLenFeature(tf.string) for side in SPEC.text_sides})
-    rows = [{**row, "label": [i % 2], "user_sentence": [b"a user."], "item_sentence": [b"an item."]}
-            for i, row in enumerate(ROWS)]
+    rows = [
+        {**row, "label": [i % 2], "user_sentence": [b"a user."], "item_sentence": [b"an item."]}
+        for i, row in enumerate(ROWS)
+    ]
     metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(features))
-    config = {"dataset_spec": SPEC.to_json(), "text_mode": "finetune", "language_model": "tiny-random",
-              "max_tokens": 8}
+    config = {
+        "dataset_spec": SPEC.to_json(),
+        "text_mode": "finetune",
+        "language_model": "tiny-random",
+        "max_tokens": 8,
+    }
     with tft_beam.Context(temp_dir=folder):
-        (rows, metadata) | tft_beam.AnalyzeDataset(lambda x: preprocessing_fn(x, config)) \
+        (
+            (rows, metadata)
+            | tft_beam.AnalyzeDataset(lambda x: preprocessing_fn(x, config))
             | tft_beam.WriteTransformFn(folder)
+        )
     return tft.TFTransformOutput(folder)
 
 
@@ -86,8 +108,10 @@ def test_same_probability_as_keras_on_the_full_transform_graph(tft_output, model
     rows = ROWS + UNSEEN
     signature = tf.saved_model.load(export_dir).signatures["serving_default"]
     answer = signature(examples=_examples(rows))
-    full = {**raw_example.feature_spec(SPEC, with_label=True),
-            **{f"{side}_sentence": tf.io.VarLenFeature(tf.string) for side in SPEC.text_sides}}
+    full = {
+        **raw_example.feature_spec(SPEC, with_label=True),
+        **{f"{side}_sentence": tf.io.VarLenFeature(tf.string) for side in SPEC.text_sides},
+    }
     transformed = tft_output.transform_features_layer()(tf.io.parse_example(_examples(rows), full))
     assert "token_ids" in transformed
     logits = np.asarray(model(transformed, training=False))
@@ -110,7 +134,9 @@ def test_signature_is_the_contract(export_dir):
     (inputs,) = signature.structured_input_signature[1].values()
     assert (inputs.name, inputs.dtype, inputs.shape.as_list()) == ("examples", tf.string, [None])
     assert {k: v.dtype for k, v in signature.structured_outputs.items()} == {
-        "probability": tf.float32, "logit": tf.float32}
+        "probability": tf.float32,
+        "logit": tf.float32,
+    }
 
 
 def test_holds_the_students_weights_only(export_dir, model):

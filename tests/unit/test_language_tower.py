@@ -21,7 +21,8 @@ def test_mean_of_last_hidden_states_over_real_tokens():
     backbone = bert()
     result = np.asarray(LanguageTower(backbone)({"token_ids": TOKENS, "age": np.ones(3)}))
     hidden = np.asarray(backbone({
-        "token_ids": TOKENS, "segment_ids": np.zeros_like(TOKENS), "padding_mask": (TOKENS != 0).astype("int32"),
+        "token_ids": TOKENS, "segment_ids": np.zeros_like(TOKENS),
+        "padding_mask": (TOKENS != 0).astype("int32"),
     })["sequence_output"])
     np.testing.assert_allclose(result[0], hidden[0, :4].mean(0), atol=1e-5)
     np.testing.assert_allclose(result[1], hidden[1, :3].mean(0), atol=1e-5)
@@ -36,7 +37,8 @@ def test_padding_does_not_change_the_vector():
 
 def test_a_backbone_without_segments_and_with_another_padding_id():
     backbone = keras_hub.models.RobertaBackbone(
-        vocabulary_size=20, num_layers=1, num_heads=2, hidden_dim=8, intermediate_dim=16, max_sequence_length=12)
+        vocabulary_size=20, num_layers=1, num_heads=2, hidden_dim=8, intermediate_dim=16,
+        max_sequence_length=12)
     tower = LanguageTower(backbone, pad_id=1)
     tokens = np.array([[0, 5, 2, 1, 1]])
     hidden = np.asarray(backbone({"token_ids": tokens, "padding_mask": (tokens != 1).astype("int32")}))

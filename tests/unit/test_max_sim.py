@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 from models.max_sim import MaxSimProjection, max_sim, max_sim_both, unit_length
+from tests.model_test_case import ModelTestCase
 
 
 def loop_max_sim(queries, keys):
@@ -60,10 +61,10 @@ def test_projection_is_linear_then_unit_per_subvector(normalize):
     assert projection.compute_output_shape((4, 5)) == (4, 3, 2)
 
 
-def test_projection_config_round_trip():
-    projection = MaxSimProjection(num_subspaces=2, width=7, normalize=False, name="p")
-    copy = MaxSimProjection.from_config(projection.get_config())
-    assert (copy.num_subspaces, copy.width, copy.normalize, copy.name) == (2, 7, False, "p")
+class TestMaxSimProjection(ModelTestCase):
+    def test_basics(self, tmp_path):
+        inputs = np.random.default_rng(3).normal(size=(4, 5)).astype("float32")
+        self.check_all(lambda: MaxSimProjection(num_subspaces=2, width=7), inputs, (4, 2, 7), tmp_path)
 
 
 def test_zero_vector_has_zero_value_and_zero_gradient():

@@ -4,6 +4,7 @@ import csv
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from models.spec.dataset_spec import DatasetSpec
@@ -20,7 +21,10 @@ split: {by: time, time: t, fractions: {train: 0.6, validation: 0.2, test: 0.2}}
 openings: {item: This is a film}
 features:
   - {name: user_id, side: user, kind: categorical}
-  - {name: gender, side: user, kind: categorical, text: {phrase: "gender is {}", values: {F: female, M: male}}}
+  - name: gender
+    side: user
+    kind: categorical
+    text: {phrase: "gender is {}", values: {F: female, M: male}}
   - {name: age, side: user, kind: numeric}
   - name: liked
     side: user
@@ -34,8 +38,9 @@ slices: [gender]
 """
 HEADER = ["user_id", "gender", "age", "film_id", "title", "stars", "t"]
 # user, film, stars, time
-CLICKS = [("a", 1, 5, 10), ("a", 2, 4, 20), ("b", 1, 1, 20), ("a", 3, 2, 20), ("b", 2, 3, 30), ("a", 1, 1, 30),
-          ("b", 3, 5, 40), ("c", 2, 5, 50), ("a", 2, 1, 60), ("b", 1, 4, 70), ("c", 3, 1, 80)]
+CLICKS = [("a", 1, 5, 10), ("a", 2, 4, 20), ("b", 1, 1, 20), ("a", 3, 2, 20), ("b", 2, 3, 30),
+          ("a", 1, 1, 30), ("b", 3, 5, 40), ("c", 2, 5, 50), ("a", 2, 1, 60), ("b", 1, 4, 70),
+          ("c", 3, 1, 80)]
 
 
 def row(user, film, stars, time):
@@ -79,7 +84,8 @@ def test_histories_see_strictly_earlier_positive_rows(result):
         "This is a user, gender is male, age is 31, who liked Film 3.",
         "This is a user, age is 31, who liked Film 2.",
     ]
-    assert [(r.split, r.label) for r in result.rows[4:7]] == [("train", 0), ("validation", 1), ("validation", 1)]
+    shown = [(r.split, r.label) for r in result.rows[4:7]]
+    assert shown == [("train", 0), ("validation", 1), ("validation", 1)]
     assert result.rows[0].sentences["item"] == "This is a film, title is Film 1."
 
 
@@ -92,7 +98,7 @@ def test_feature_summaries(result):
 
 def test_cold_start_and_one_class_are_told(result):
     assert problems(result, "note") == [
-        "1 values of user_id in test (33 % of its rows) never occur in train: cold start"]
+        "33 % of the test rows have a user_id that never occurs in train (1 different): cold start"]
     assert problems(result, "error") == [
         "split: validation has one class only, so it has no AUC; give it a larger share in split.fractions"]
 
@@ -149,23 +155,25 @@ def test_rejected_rows_are_listed_with_their_place(tmp_path):
         f"{file}:6: has 5 columns, the header has 7",
         f"{file}:7: label column 'stars' is missing",
     )
-    assert "3 rows (27 %) are rejected; a run stops above 1 % (ingestion.max_rejected_share)" in problems(result, "error")
-    assert ("column 'age' holds 'old' and the like in 1 rows, which is no number; leave such cells empty, or use "
-            "kind: categorical") in problems(result, "warning")
+    assert problems(result, "error")[0] == (
+        "3 rows (27 %) are rejected; a run stops above 1 % (ingestion.max_rejected_share)")
+    assert problems(result, "warning") == [
+        "column 'age' is no number in 1 of them, as 'old'; leave such cells empty, or use kind: categorical"]
     assert f"{file}:6: has 5 columns" in render(result).replace("\n          ", "")
 
 
 def test_a_missing_column_is_a_problem(tmp_path):
     result = preview(write(tmp_path, [row(*c) for c in CLICKS], header=[*HEADER[:-1], "time"]))
     assert len(problems(result)) == 1 and "there is no column 't'" in problems(result, "error")[0]
-    assert "there is no column 't'" in render(result)
+    assert "there is no column 't'" in " ".join(render(result).split())
 
 
 def test_the_limit_is_told(tmp_path):
     result = preview(write(tmp_path, [row(*c) for c in CLICKS]), limit=8)
     assert result.read == 8
-    assert ("only the first 8 rows were read; shares, splits and derived histories are of these (--limit reads more)"
-            in problems(result, "note"))
+    assert problems(result, "note")[0] == (
+        "only the first 8 rows were read; shares, splits and derived histories are of these (--limit reads "
+        "more)")
 
 
 def test_a_missing_file_is_an_error(tmp_path):
@@ -177,8 +185,9 @@ def test_a_missing_file_is_an_error(tmp_path):
 
 def test_one_class_only(tmp_path):
     result = preview(write(tmp_path, [row(u, f, 5, t) for u, f, _, t in CLICKS]))
-    assert ("label.column: every row of 'stars' is positive, so there is nothing to learn; check label.column, "
-            "label.threshold and label.drop") in problems(result, "error")
+    assert problems(result, "error") == [
+        "label.column: every row of 'stars' is positive, so there is nothing to learn; check label.column, "
+        "label.threshold and label.drop"]
 
 
 def test_an_empty_split(tmp_path):
@@ -209,23 +218,23 @@ slices: [title]
 def test_problems_of_features(tmp_path):
     header = ["user_id", "mood", "seen", "title", "tags", "blank", "same", "unique", "leak", "y"]
     rows = [[f"u{i % 7}", "g", f"T{i % 6}|Z" if i % 5 else "", f"T{i % 120}", f"a,{i % 3}", "", "k", f"q{i}",
-             (i * 7919 % 13) + 100 * (i % 2), i % 2] for i in range(600)]
+             (i * 7919 % 13) + 100 * (i % 11 % 2), i % 11 % 2] for i in range(600)]
     result = preview(write(tmp_path, rows, WIDE, header))
     assert problems(result, "error") == []
     assert set(problems(result, "warning")) == {
         "slices: title has 120 values, each of them a slice; choose features with few values",
         "features[mood] is 'g' in every row; it tells nothing, leave it out",
         "features[mood].text.values: 'x' never occurs in the rows read, which hold 'g'",
-        "features[seen]: 50 % of the entries, as 'Z', are no values of the item feature 'title'; check of and "
-        "separator, now '|'",
-        "features[tags] never holds more than one entry (as 'a,0'); check its separator, now '|', or use kind: "
-        "categorical",
+        "features[seen]: 50 % of the entries, as 'Z', are no values of the item feature 'title'; check of "
+        "and separator, now '|'",
+        "features[tags] never holds more than one entry (as 'a,0'); check its separator, now '|', or use "
+        "kind: categorical",
         "features[blank] is missing in every row; leave it out, or check its column",
         "features[same] is 'k' in every row; it tells nothing, leave it out",
-        "features[unique] has a different value in every row (as 'q0'), so none can be learnt; leave it out, or use "
-        "kind: numeric for an amount",
-        "features[leak] alone tells the label (AUC 1.000): it leaks what a request cannot know yet; leave it out "
-        "unless it is known before the click",
+        "features[unique] has a different value in every row (as 'q0'), so none can be learnt; leave it out, "
+        "or use kind: numeric for an amount",
+        "features[leak] alone tells the label (AUC 1.000): it leaks what a request cannot know yet; leave it "
+        "out unless it is known before the click",
     }
 
 
@@ -234,16 +243,20 @@ def test_single_feature_auc_by_hand():
     # positives a, b and negatives b, b: a wins 2 of 2, b ties 2 of 2, so (2 + 2 / 2) / 4.
     values = [["a"], ["a"], ["a"], ["b"], ["b"], ["b"], ["b"], ["b"]]
     labels = [1, 1, 1, 1, 0, 0, 0, 0]
-    assert single_feature_auc(values, labels, numeric=False) == pytest.approx(0.75)
-    assert single_feature_auc(values, [1, 0] * 4, numeric=False) is None
+    learn = np.array([True, False] * 4)
+    assert single_feature_auc(values, labels, learn, numeric=False) == pytest.approx(0.75)
+    assert single_feature_auc(values, [1, 0] * 4, learn, numeric=False) is None
 
 
 def test_many_values_with_one_row_each_are_no_leak():
     labels = [i // 2 % 2 for i in range(400)]
-    assert single_feature_auc([[f"v{i}"] for i in range(400)], labels, numeric=False) == pytest.approx(0.5)
+    values = [[f"v{i}"] for i in range(400)]
+    learn = np.arange(400) < 200
+    assert single_feature_auc(values, labels, learn, numeric=False) == pytest.approx(0.5)
 
 
 def test_no_tensorflow_and_no_beam_are_imported():
     code = ("import sys, pipeline.preview, pipeline.infer_spec; "
             "print([m for m in ('tensorflow', 'tfx', 'apache_beam', 'keras') if m in sys.modules])")
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout == "[]\n"

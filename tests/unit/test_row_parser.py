@@ -62,12 +62,12 @@ def test_a_dropped_rating_is_none():
 
 @pytest.mark.parametrize(("values", "reason"), [
     ({"price": "cheap"}, "column 'price' is 'cheap', not a number"),
-    ({"price": "inf"}, "column 'price' is infinite"),
+    ({"price": "inf"}, "column 'price' is infinite, not a number"),
     ({"stars": ""}, "label column 'stars' is missing"),
     ({"stars": "good"}, "label column 'stars' is 'good', not a number"),
     ({"when": "soon"}, "column 'when' is 'soon', neither a number nor an ISO 8601 date"),
     ({"who": ""}, "column 'who' is missing"),
-    ({"title": ["a", "b"]}, "column 'title' holds 2 values; a categorical has one"),
+    ({"title": ["a", "b"]}, "column 'title' holds 2 values; a categorical feature has one"),
 ])
 def test_a_malformed_row_is_rejected_with_its_place_and_reason(values, reason):
     rejected = parse(**values)

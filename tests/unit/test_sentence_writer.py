@@ -12,7 +12,10 @@ label: {column: liked}
 openings: {user: This is a user, item: This is a movie}
 features:
   - {name: user_id, side: user, kind: categorical}
-  - {name: gender, side: user, kind: categorical, text: {phrase: "gender is {}", values: {F: female, 1: male}}}
+  - name: gender
+    side: user
+    kind: categorical
+    text: {phrase: "gender is {}", values: {F: female, 1: male}}
   - {name: age, side: user, kind: numeric, text: {phrase: "age is {}", missing: age is unknown}}
   - name: seen
     side: user
@@ -22,7 +25,10 @@ features:
     text: {phrase: "who has recently watched {}", feature: title}
   - {name: film_id, side: item, kind: categorical}
   - {name: title, side: item, kind: categorical}
-  - {name: genres, side: item, kind: set, text: {phrase: "genres are {}", separator: " and ", values: {Sci: science}}}
+  - name: genres
+    side: item
+    kind: set
+    text: {phrase: "genres are {}", separator: " and ", values: {Sci: science}}
   - {name: hour, side: context, kind: categorical, text: false}
 """
 
@@ -33,8 +39,9 @@ def writer():
 
 
 def test_the_papers_form(writer):
-    row = {"user_id": ["7"], "gender": ["F"], "age": [18.0], "seen": ["3", "4"], "seen_text": ["Titanic", "Avatar"],
-           "film_id": ["9"], "title": ["The Terminator"], "genres": ["Sci", "Action"], "hour": ["9"]}
+    row = {"user_id": ["7"], "gender": ["F"], "age": [18.0], "seen": ["3", "4"],
+           "seen_text": ["Titanic", "Avatar"], "film_id": ["9"], "title": ["The Terminator"],
+           "genres": ["Sci", "Action"], "hour": ["9"]}
     assert writer.row(row) == (
         "This is a user, gender is female, age is 18, who has recently watched Titanic|Avatar. "
         "This is a movie, title is The Terminator, genres are science and Action.")

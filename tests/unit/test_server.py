@@ -33,7 +33,9 @@ GOOD = raw_example.encode({"age": [3.0], "topics": [b"sea"]})
 def exports(tmp_path_factory):
     """Folders of two exports, by bias, to be copied into a base path."""
     folder = tmp_path_factory.mktemp("exports")
-    return {bias: (str(folder / str(bias)), served_model.export(folder / str(bias), bias)) for bias in (0.0, 2.0)}
+    return {
+        bias: (str(folder / str(bias)), served_model.export(folder / str(bias), bias)) for bias in (0.0, 2.0)
+    }
 
 
 @pytest.fixture
@@ -84,7 +86,11 @@ def _sigmoid(x):
 
 
 def test_predictions_equal_the_keras_model(stub, exports):
-    examples = [GOOD, b"", raw_example.encode({"age": [50.0], "lately": [b"b1", b"b2"], "reader": [b"unseen"]})]
+    examples = [
+        GOOD,
+        b"",
+        raw_example.encode({"age": [50.0], "lately": [b"b1", b"b2"], "reader": [b"unseen"]}),
+    ]
     response = stub.Predict(_request(examples))
     assert (response.model_spec.name, response.model_spec.version.value) == ("books", 1)
     assert response.model_spec.signature_name == "serving_default"
@@ -137,25 +143,28 @@ def _of_type(number):
     return request
 
 
-@pytest.mark.parametrize(("request_", "code", "words"), [
-    (_request([GOOD], model="films"), "NOT_FOUND", ["'films'", "'books'"]),
-    (_request([GOOD], version=7), "NOT_FOUND", ["version 7", "version 1"]),
-    (_request([GOOD], version_label="canary"), "NOT_FOUND", ["canary"]),
-    (_request([GOOD], signature_name="rank"), "NOT_FOUND", ["'rank'", "serving_default"]),
-    (_without_input(), "INVALID_ARGUMENT", ["lacks", "'examples'"]),
-    (_with_more("age", 3.0), "INVALID_ARGUMENT", ["'age'", "examples"]),
-    (_with_filter("click"), "INVALID_ARGUMENT", ["'click'", "logit, probability"]),
-    (_request([1.0]), "INVALID_ARGUMENT", ["'examples'", "float", "string"]),
-    (_of_type(999), "INVALID_ARGUMENT", ["'examples'", "999"]),
-    (_request([[GOOD]]), "INVALID_ARGUMENT", ["'examples'", "[1, 1]", "[any]"]),
-    (_with_shape(5), "INVALID_ARGUMENT", ["'examples'", "[5]", "1 values"]),
-    (_with_shape(-1), "INVALID_ARGUMENT", ["'examples'", "[-1]"]),
-    (_with_shape(1 << 60), "INVALID_ARGUMENT", ["'examples'"]),
-    (_request([GOOD, b"\xff\xfe\xfd"]), "INVALID_ARGUMENT", ["'examples'", "row 1", "tf.train.Example"]),
-    (_request([GOOD, GOOD, GOOD[:-2]]), "INVALID_ARGUMENT", ["'examples'", "row 2"]),
-    (_request([GOOD, raw_example.encode({"age": ["old"]})]), "INVALID_ARGUMENT", ["row 1", "'age'"]),
-    (_request([b"x" * (1 << 20)]), "RESOURCE_EXHAUSTED", []),
-])
+@pytest.mark.parametrize(
+    ("request_", "code", "words"),
+    [
+        (_request([GOOD], model="films"), "NOT_FOUND", ["'films'", "'books'"]),
+        (_request([GOOD], version=7), "NOT_FOUND", ["version 7", "version 1"]),
+        (_request([GOOD], version_label="canary"), "NOT_FOUND", ["canary"]),
+        (_request([GOOD], signature_name="rank"), "NOT_FOUND", ["'rank'", "serving_default"]),
+        (_without_input(), "INVALID_ARGUMENT", ["lacks", "'examples'"]),
+        (_with_more("age", 3.0), "INVALID_ARGUMENT", ["'age'", "examples"]),
+        (_with_filter("click"), "INVALID_ARGUMENT", ["'click'", "logit, probability"]),
+        (_request([1.0]), "INVALID_ARGUMENT", ["'examples'", "float", "string"]),
+        (_of_type(999), "INVALID_ARGUMENT", ["'examples'", "999"]),
+        (_request([[GOOD]]), "INVALID_ARGUMENT", ["'examples'", "[1, 1]", "[any]"]),
+        (_with_shape(5), "INVALID_ARGUMENT", ["'examples'", "[5]", "1 values"]),
+        (_with_shape(-1), "INVALID_ARGUMENT", ["'examples'", "[-1]"]),
+        (_with_shape(1 << 60), "INVALID_ARGUMENT", ["'examples'"]),
+        (_request([GOOD, b"\xff\xfe\xfd"]), "INVALID_ARGUMENT", ["'examples'", "row 1", "tf.train.Example"]),
+        (_request([GOOD, GOOD, GOOD[:-2]]), "INVALID_ARGUMENT", ["'examples'", "row 2"]),
+        (_request([GOOD, raw_example.encode({"age": ["old"]})]), "INVALID_ARGUMENT", ["row 1", "'age'"]),
+        (_request([b"x" * (1 << 20)]), "RESOURCE_EXHAUSTED", []),
+    ],
+)
 def test_a_bad_request_gets_its_status_and_the_server_goes_on(stub, request_, code, words):
     with pytest.raises(grpc.RpcError) as caught:
         stub.Predict(request_)
@@ -197,7 +206,9 @@ def test_a_new_version_is_taken_up_under_load_without_a_failure(server, stub, ba
             except grpc.RpcError as error:
                 failures.append(error)
             else:
-                answers.append((response.model_spec.version.value, tf.make_ndarray(response.outputs["logit"])))
+                answers.append(
+                    (response.model_spec.version.value, tf.make_ndarray(response.outputs["logit"]))
+                )
 
     threads = [threading.Thread(target=ask) for _ in range(3)]
     for thread in threads:
@@ -217,7 +228,9 @@ def test_a_new_version_is_taken_up_under_load_without_a_failure(server, stub, ba
     _wait_for(lambda: server.version == 1)
 
 
-def test_a_broken_version_is_refused_and_taken_once_it_is_whole(server, channel, stub, base_path, exports, caplog):
+def test_a_broken_version_is_refused_and_taken_once_it_is_whole(
+    server, channel, stub, base_path, exports, caplog
+):
     variables = "variables/variables.data-00000-of-00001"
     with caplog.at_level(logging.ERROR):
         (base_path / "3").mkdir()
@@ -269,10 +282,17 @@ def test_a_port_in_use_is_the_users_error(server, base_path):
 
 def test_serve_announces_itself_and_stops_on_a_signal(base_path, tmp_path):
     port_file = tmp_path / "port"
-    code = ("import sys; from serving.server import serve; serve(sys.argv[1], 'books', port=0, port_file=sys.argv[2]);"
-            "assert not {'tfx', 'tensorflow_model_analysis', 'tensorflow_transform'} & set(sys.modules)")
-    process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", code, str(base_path), str(port_file)],
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    code = (
+        "import sys; from serving.server import serve\n"
+        "serve(sys.argv[1], 'books', port=0, port_file=sys.argv[2])\n"
+        "assert not {'tfx', 'tensorflow_model_analysis', 'tensorflow_transform'} & set(sys.modules)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", code, str(base_path), str(port_file)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     try:
         line = process.stdout.readline().strip()
         assert line == f"serving books version 1 on 127.0.0.1:{port_file.read_text().strip()}"

@@ -1,3 +1,4 @@
+import tensorflow_data_validation as tfdv
 from tfx.types import standard_artifacts
 
 from components.beam_io import splits_of
@@ -32,8 +33,12 @@ def textualise(folder, mode):
     source = write_examples(folder / "in", ROWS)
     target = artifact(standard_artifacts.Examples, folder / "out")
     texts = artifact(standard_artifacts.Examples, folder / "texts")
+    schema = artifact(standard_artifacts.Schema, folder / "schema")
+    (folder / "schema" / "schema.pbtxt").write_text('feature { name: "title" type: BYTES }')
+    extended = artifact(standard_artifacts.Schema, folder / "extended")
     beam_executor(Executor, folder).Do(
-        {"examples": [source]}, {"textualised_examples": [target], "texts": [texts]},
+        {"examples": [source], "schema": [schema]},
+        {"textualised_examples": [target], "texts": [texts], "textualised_schema": [extended]},
         {"dataset_spec": SPEC.to_json(), "text_mode": mode})
     return target, texts
 
@@ -61,6 +66,13 @@ def test_distinct_texts_stand_once_and_rows_point_to_them(tmp_path):
     assert tables["item"][row["item_text_key"][0]] == b"This is a film, title is Heat."
     assert [tables["liked"][k] for k in row["liked_text_key"]] == [
         b"This is a film, title is Up.", b"This is a film, title is Jaws."]
+
+
+def test_the_schema_gains_the_features_that_are_added(tmp_path):
+    textualise(tmp_path, "frozen")
+    schema = tfdv.load_schema_text(str(tmp_path / "extended" / "schema.pbtxt"))
+    assert [f.name for f in schema.feature] == [
+        "title", "user_sentence", "item_sentence", "user_text_key", "item_text_key", "liked_text_key"]
 
 
 def test_fingerprint_is_stable():

@@ -11,6 +11,7 @@ import tensorflow_datasets as tfds
 
 from components.example_gen.builders.amazon_fashion_reviews import AmazonFashionReviews
 from components.example_gen.builders.movielens_ratings import MovielensRatings
+from components.example_gen.builders.official_file import OfficialFile
 from components.example_gen.builders.taobao_display_ads import TaobaoDisplayAds
 from components.example_gen.files import fingerprint
 from models.spec.errors import UserError
@@ -50,13 +51,18 @@ def prepare(
     """
     root = os.path.expanduser(cache_dir or tfds.core.constants.DATA_DIR)
     downloads = os.path.join(root, "downloads")
-    base, _, config = name.partition("/")
-    if data_dir is not None:
-        root = os.path.join(root, fingerprint(_official_paths(base, config, data_dir))[:16])
     with contextlib.nullcontext() if progress else contextlib.redirect_stdout(io.StringIO()):
         if not progress:
             tfds.disable_progress_bar()
-        builder = _builder(name, root)
+        _check_name(name)
+        files = None
+        if data_dir is not None:
+            files = _official_files(name, data_dir)
+            paths = {f.path for f in files.values()} if files else _all_files(data_dir)
+            root = os.path.join(root, fingerprint(sorted(paths))[:16])
+        builder = tfds.builder(name, data_dir=root, try_gcs=False)
+        if files:
+            builder.files = files
         try:
             builder.download_and_prepare(
                 download_dir=downloads,
@@ -81,24 +87,31 @@ def shards(builder: tfds.core.DatasetBuilder, split: str) -> list[str]:
     return sorted(os.fspath(path) for path in builder.info.splits[split].filepaths)
 
 
-def _official_paths(base: str, config: str, data_dir: str) -> list[str]:
-    if base in _OURS:
-        names = [c.name for c in _OURS[base].BUILDER_CONFIGS]
-        config = config.split(":")[0] or (names[0] if names else "")
-        if not names or config in names:
-            return sorted({f.path for f in _OURS[base].archive(config or None).find(data_dir).values()})
+def _check_name(name: str) -> None:
+    base, _, config = name.partition("/")
+    try:
+        builder = tfds.builder_cls(base)
+    except tfds.core.DatasetNotFoundError as error:
+        close = difflib.get_close_matches(base, tfds.list_builders(with_community_datasets=False), n=1)
+        hint = f"; did you mean '{close[0]}'?" if close else ""
+        raise UserError(f"source.builder: {base!r} is no tensorflow-datasets builder{hint}") from error
+    configs = list(builder.builder_configs)
+    config = config.split(":")[0]
+    if config and config not in configs:
+        raise UserError(f"source.builder: {base} has no config {config!r}; "
+                        f"there are: {', '.join(configs) or 'none'}")
+
+
+def _official_files(name: str, data_dir: str) -> dict[str, OfficialFile] | None:
+    """The files of a builder of ours, None for any other."""
+    base, _, config = name.partition("/")
+    if base not in _OURS:
+        return None
+    configs = [c.name for c in _OURS[base].BUILDER_CONFIGS]
+    return _OURS[base].archive(config.split(":")[0] or next(iter(configs), None)).find(data_dir)
+
+
+def _all_files(data_dir: str) -> list[str]:
     if not os.path.isdir(data_dir):
         raise UserError(f"--data-dir {data_dir}: is no folder")
-    return sorted(os.path.join(folder, file) for folder, _, files in os.walk(data_dir) for file in files)
-
-
-def _builder(name: str, root: str) -> tfds.core.DatasetBuilder:
-    try:
-        return tfds.builder(name, data_dir=root, try_gcs=False)
-    except tfds.core.DatasetNotFoundError as error:
-        known = [*_OURS, *tfds.list_builders(with_community_datasets=False)]
-        close = difflib.get_close_matches(name.split("/")[0], known, n=1)
-        hint = f"; did you mean '{close[0]}'?" if close else ""
-        raise UserError(f"source.builder: {name!r} is no tensorflow-datasets builder{hint}") from error
-    except ValueError as error:
-        raise UserError(f"source.builder: {name!r}: {str(error).splitlines()[0]}") from error
+    return [os.path.join(folder, file) for folder, _, files in os.walk(data_dir) for file in files]

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 
+import requests
 import tensorflow_datasets as tfds
 
 from components.example_gen.builders.archive import Archive
@@ -22,11 +23,15 @@ class RowBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     column is optional, so that a missing value stays missing, and so that a malformed
     row is kept too, with its reason, for `TfdsReader` to report.
 
+    The archive is downloaded unless `files`, what `archive(config).find(folder)` found,
+    is set first.
+
     A subclass names its `COLUMNS` (column to dtype) and implements `archive` and `rows`.
     """
 
     COLUMNS: Mapping[str, type] = {}
     CITATION = ""
+    files: Mapping[str, OfficialFile] | None = None
 
     @classmethod
     def archive(cls, config: str | None) -> Archive:
@@ -61,20 +66,18 @@ class RowBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         return self.archive(self._config)
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager):
-        return {"train": self._generate_examples(self._files(dl_manager))}
+        return {"train": self._generate_examples(self.files or self._download(dl_manager))}
 
-    def _files(self, dl_manager: tfds.download.DownloadManager) -> dict[str, OfficialFile]:
+    def _download(self, dl_manager: tfds.download.DownloadManager) -> dict[str, OfficialFile]:
         archive = self._archive
-        # The manager's own property insists that the folder exists, wanted or not.
-        manual_dir = dl_manager._manual_dir  # pylint: disable=protected-access
-        if manual_dir is not None:
-            return archive.find(os.fspath(manual_dir))
         if not archive.urls:
             raise archive.unreachable("an account is needed")
         try:
+            # tensorflow-datasets tries for minutes; without internet this fails at once.
+            requests.head(archive.urls[0], timeout=20)
             paths = dl_manager.download({url: url for url in archive.urls})
         except (OSError, tfds.download.DownloadError) as error:
-            raise archive.unreachable(error) from error
+            raise archive.unreachable(type(error).__name__) from error
         return archive.downloaded({url: os.fspath(path) for url, path in paths.items()})
 
     def _generate_examples(self, files: Mapping[str, OfficialFile]) -> Iterator[tuple[int, dict]]:

@@ -1,0 +1,82 @@
+"""The data sets that come with the project, and how a specification is found by name."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import pathlib
+
+from models.spec.dataset_spec import DatasetSpec
+from models.spec.errors import UserError
+
+_FOLDER = pathlib.Path(__file__).parent
+_SAMPLE = "sample"
+
+
+def names() -> list[str]:
+    """Names of the built-in data sets, the generated sample first."""
+    return sorted((path.stem for path in _FOLDER.glob("*.yaml")), key=lambda name: (name != _SAMPLE, name))
+
+
+def load(name_or_path: str | os.PathLike, data_dir: str | os.PathLike | None = None) -> DatasetSpec:
+    """Reads a data set's specification.
+
+    Args:
+        name_or_path: the name of a built-in data set, or the path of a YAML file.
+        data_dir: with it, `source.path` of a YAML file is looked up there.
+
+    Raises:
+        UserError: there is no such name or file, or the specification is wrong.
+
+    Example:
+
+    ```python
+    spec = load("movielens-100k")
+    [f.name for f in spec.side("user")]
+    ```
+    """
+    text = os.fspath(name_or_path)
+    if text in names():
+        path = _FOLDER / f"{text}.yaml"
+        # Not `DatasetSpec.load`: the sample's file is generated elsewhere, see `materialise`.
+        return DatasetSpec.parse(path.read_text(encoding="utf-8"), where=str(path))
+    if os.path.isfile(text) or text.endswith((".yaml", ".yml")):
+        spec = DatasetSpec.load(text)
+        if data_dir is not None and spec.source.path:
+            return _with_path(spec, _moved(spec.source.path, pathlib.Path(text).parent, pathlib.Path(data_dir)))
+        return spec
+    close = difflib.get_close_matches(text, names(), n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    raise UserError(f"--dataset {text}: is neither a built-in data set ({', '.join(names())}) "
+                    f"nor a YAML file that exists.{hint}")
+
+
+def materialise(spec: DatasetSpec, folder: str | os.PathLike) -> DatasetSpec:
+    """The specification with its files in place: the sample's are generated, once, into `folder`.
+
+    Any other data set's specification is returned as it is.
+
+    Args:
+        spec: what `load` returned.
+        folder: where the sample's CSV file is kept, the run's root.
+    """
+    if spec.name != _SAMPLE or spec.source.path != f"{_SAMPLE}.csv":
+        return spec
+    # NumPy is loaded only where a log is generated, not for `ctrl --help`.
+    from pipeline.datasets.sample_log import write_sample
+
+    path = pathlib.Path(folder).resolve() / spec.source.path
+    write_sample(path)
+    return _with_path(spec, str(path))
+
+
+def _moved(path: str, spec_folder: pathlib.Path, data_dir: pathlib.Path) -> str:
+    """A file pattern below the specification's folder as the same one below `data_dir`."""
+    resolved = spec_folder.resolve()
+    below = pathlib.Path(path).is_relative_to(resolved)
+    relative = pathlib.Path(path).relative_to(resolved) if below else pathlib.Path(path).name
+    return str(data_dir.resolve() / relative)
+
+
+def _with_path(spec: DatasetSpec, path: str) -> DatasetSpec:
+    return spec.model_copy(update={"source": spec.source.model_copy(update={"path": path})})
