@@ -5,11 +5,6 @@ from keras import ops
 
 from models.field import Field
 
-# Looking up a small table as one_hot(ids) @ table is the faster way on a CPU: the gradient is a matrix
-# product too, in place of a scatter in which thousands of rows wait for the same few ids.
-_ONE_HOT_IDS = 128
-_ONE_HOT_LIST_IDS = 32
-
 
 @keras.saving.register_keras_serializable(package="ctrl")
 class FeatureEmbedding(keras.layers.Layer):
@@ -96,23 +91,17 @@ class FeatureEmbedding(keras.layers.Layer):
     def _embed(self, field, inputs):
         ids, table = inputs[field.name], self._tables[field.table]
         if field.is_list:
-            return self._mean(ids, table, field.num_ids)
-        if field.num_ids <= _ONE_HOT_IDS:
-            vectors = ops.matmul(ops.one_hot(ids, field.num_ids, dtype=self.compute_dtype), table)
-        else:
-            vectors = ops.take(table, ids, axis=0)
+            return self._mean(ids, table)
+        vectors = ops.take(table, ids, axis=0)
         if field.kind == "numeric":
             value = ops.cast(inputs[field.value_name], self.compute_dtype)
             vectors = vectors + value[:, None] * self._directions[field.name]
         return vectors
 
-    def _mean(self, ids, table, num_ids):
+    def _mean(self, ids, table):
         """Mean of the vectors of the ids that are not padding, `[batch, dim]`."""
         present = ops.cast(ops.not_equal(ids, 0), self.compute_dtype)
         weights = present / ops.maximum(ops.sum(present, axis=-1, keepdims=True), 1)
-        if num_ids <= _ONE_HOT_LIST_IDS:
-            one_hot = ops.one_hot(ids, num_ids, dtype=self.compute_dtype)
-            return ops.matmul(ops.sum(one_hot * weights[..., None], axis=1), table)
         return ops.sum(ops.take(table, ids, axis=0) * weights[..., None], axis=1)
 
     def compute_output_shape(self, input_shape):

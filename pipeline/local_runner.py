@@ -8,11 +8,10 @@ import logging
 import time
 
 from ml_metadata.proto import metadata_store_pb2
+from tfx.dsl.compiler import constants
 from tfx.orchestration import metadata
 from tfx.orchestration.local import runner_utils
-from tfx.orchestration.portable import launcher, runtime_parameter_utils
-from tfx.orchestration.portable import tfx_runner
-from tfx.dsl.compiler import constants
+from tfx.orchestration.portable import launcher, runtime_parameter_utils, tfx_runner
 
 from pipeline.console import LOGGER
 

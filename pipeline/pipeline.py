@@ -133,6 +133,8 @@ def create_pipeline(
             "language_model": config.language_model,
             "max_tokens": config.max_tokens,
         },
+        # StatisticsGen has described the data; statistics of ids would only cost time.
+        disable_statistics=True,
     )
 
     nodes = [example_gen, statistics_gen, schema_gen, previous_statistics, data_validator, textualiser, transform]

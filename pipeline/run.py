@@ -37,14 +37,18 @@ def run(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: str |
     _log.info("root %s", layout.root)
     _log.info("loading the libraries ...")
     # TFX takes 20 to 40 seconds to import, so wrong arguments have been refused before.
-    from components.example_gen import readers
-    from models.language_model import LanguageModel
-    from pipeline.local_runner import LocalRunner
-    from pipeline.pipeline import create_pipeline
     from tfx.orchestration import metadata
 
+    from components.example_gen import readers
+    from models.language_model import LanguageModel
+    from models.language_model_source import LanguageModelSource
+    from pipeline.local_runner import LocalRunner
+    from pipeline.pipeline import create_pipeline
+
     spec, files = resolve_source(spec, layout, data_dir)
-    language_model = LanguageModel.load(config.language_model)
+    language_model = LanguageModelSource(config.language_model)
+    # Fails now, not after an hour, when the name means nothing.
+    LanguageModel.vocabulary_of(config.language_model)
     if not language_model.pretrained:
         _log.info("WARNING: the language model %s is untrained: its vectors carry no meaning; for tests only",
                   config.language_model)

@@ -8,8 +8,8 @@ import os
 
 import tensorflow_model_analysis as tfma
 from ml_metadata import proto as mlmd_proto
-from tfx.orchestration import metadata
 from tfx.dsl.io import fileio
+from tfx.orchestration import metadata
 
 from components.example_gen.executor import REJECTED, SUMMARY
 from pipeline.evaluation import AUC, CALIBRATION, COUNT, LOGLOSS

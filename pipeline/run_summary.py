@@ -66,7 +66,7 @@ class RunSummary:
             f"Run {self.run_id} of {self.dataset}",
             f"  rows        {self.ingestion['read']:,} read, {self.ingestion['dropped']:,} dropped by the label rule, "
             f"{self.ingestion['rejected']:,} rejected",
-            f"  splits      " + ", ".join(
+            "  splits      " + ", ".join(
                 f"{name} {count:,} ({self.ingestion['positive'][name] / count:.1%} positive)"
                 for name, count in rows.items()) + f"; by {self.ingestion['split_by']}",
             f"  fields      {len(self.fields)}: {', '.join(self.fields)}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import collections
 import csv
 import io
@@ -62,14 +63,16 @@ class CsvReader:
             yield from self.read_stream(stream, file)
 
     def read_stream(self, stream: BinaryIO, file: str) -> Iterator[Row | Rejected]:
-        """The rows of an open file, which `file` names. Raises UserError as `read`."""
-        codec = "utf-8-sig" if self._encoding.lower().replace("_", "-") in ("utf-8", "utf8") else self._encoding
-        text = io.TextIOWrapper(stream, encoding=codec, errors="surrogateescape", newline="")
+        """The rows of an open file, which `file` names; closes it. Raises UserError as `read`."""
+        # A byte order mark is no part of the first column's name.
+        codec = "utf-8-sig" if codecs.lookup(self._encoding).name == "utf-8" else self._encoding
         try:
-            yield from self._rows(_Lines(text), file)
+            with io.TextIOWrapper(stream, encoding=codec, errors="surrogateescape", newline="") as text:
+                yield from self._rows(_Lines(text), file)
         except UnicodeDecodeError as error:
             # Encodings that are no superset of ASCII (utf-16) cannot go on after a wrong byte.
-            raise UserError(f"{file}: is not valid {self._encoding}: {error.reason}; check source.encoding") from error
+            raise UserError(f"{file}: is not valid {self._encoding}: {error.reason}; "
+                            "check source.encoding") from error
 
     def _rows(self, lines: _Lines, file: str) -> Iterator[Row | Rejected]:
         header, pick = self._header, None
@@ -122,7 +125,8 @@ class CsvReader:
         check_columns(file, self._columns, header)
         for column in self._columns:
             if header.count(column) > 1:
-                raise UserError(f"{file}: the column '{column}' stands {header.count(column)} times in the header")
+                times = header.count(column)
+                raise UserError(f"{file}: the column '{column}' stands {times} times in the header")
         positions = [header.index(c) for c in self._columns]
         if len(positions) == 1:
             return lambda fields: (fields[positions[0]],)

@@ -9,13 +9,15 @@ from collections.abc import Iterable, Mapping
 import apache_beam as beam
 from absl import logging
 from apache_beam.transforms import stats
+from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_executor
 from tfx.dsl.io import fileio
+from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 
+from components.beam_io import write_examples
 from components.example_gen import readers, splitting
 from components.example_gen.row_parser import Parsed, RowParser, parse_time
-from components.beam_io import write_examples
 from models import raw_example
 from models.spec.dataset_spec import DatasetSpec
 from models.spec.errors import UserError
@@ -42,6 +44,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         examples = artifact_utils.get_single_instance(output_dict["examples"])
         report_uri = artifact_utils.get_single_uri(output_dict["report"])
         examples.split_names = artifact_utils.encode_split_names(list(SPLITS))
+        examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
 
         pipeline = self._make_beam_pipeline()
         _build(pipeline, spec, exec_properties["files"].split("\n"), examples.uri, report_uri)

@@ -50,7 +50,7 @@ class TfdsReader:
             UserError: the shard is damaged, or the data set lacks a column.
         """
         available, dataset = _open(os.path.dirname(file))
-        check_columns(file, self._columns, [c for c in available if c not in (ORIGIN, REJECTED)])
+        check_columns(file, self._columns, sorted(set(available) - {ORIGIN, REJECTED}))
         names = [*self._columns, *(c for c in (ORIGIN, REJECTED) if c in available)]
         number = 0
         for batch in _parsed(dataset(file), {name: available[name] for name in names}, file):
@@ -69,29 +69,34 @@ class TfdsReader:
 
 @dataclasses.dataclass(frozen=True)
 class _Column:
-    """How a feature's stored values become those of rows."""
+    """How a feature's stored values become those of rows.
 
-    feature: object
+    Attributes:
+        kind: what NumPy calls the kind of its type: "f" float, "b" bool, "i" or "u"
+            integer, anything else text.
+        is_list: whether a row has a list of values.
+        names: what a class label's numbers stand for.
+    """
+
+    kind: str
     is_list: bool
+    names: Sequence[str] | None
 
     def ragged(self):
+        """How `tf.io.parse_example` reads it: any number of values a row, none where it is missing."""
         import tensorflow as tf
 
-        dtype = self.feature.np_dtype
-        kind = tf.float32 if dtype.kind == "f" else tf.int64 if dtype.kind in "iub" else tf.string
-        return tf.io.RaggedFeature(kind, row_splits_dtype=tf.int64)
+        dtype = tf.float32 if self.kind == "f" else tf.int64 if self.kind in "iub" else tf.string
+        return tf.io.RaggedFeature(dtype, row_splits_dtype=tf.int64)
 
     def values(self, flat: list, splits: list[int]) -> list:
         """One value or list a row; None where nothing is stored."""
-        import tensorflow_datasets as tfds
-
-        if flat and isinstance(flat[0], bytes):
-            flat = [value.decode() for value in flat]
-        elif isinstance(self.feature, tfds.features.ClassLabel) and self.feature.names:
-            names = self.feature.names
-            flat = [names[index] if index >= 0 else None for index in flat]
-        elif self.feature.np_dtype.kind == "b":
+        if self.names:
+            flat = [self.names[index] if index >= 0 else None for index in flat]
+        elif self.kind == "b":
             flat = [bool(value) for value in flat]
+        elif self.kind not in "fiu":
+            flat = [value.decode() for value in flat]
         if self.is_list:
             return [flat[a:b] for a, b in zip(splits, splits[1:])]
         return [flat[a] if a < b else None for a, b in zip(splits, splits[1:])]
@@ -119,12 +124,28 @@ def _open(folder: str) -> tuple[dict[str, _Column], Callable]:
     from tensorflow_datasets.core import file_adapters
 
     builder = tfds.builder_from_directory(folder)
-    adapter = file_adapters.ADAPTER_FOR_FORMAT[builder.info.file_format]
-    return dict(_columns(builder.info.features)), adapter.make_tf_data
+    columns, file_format = dict(_columns(builder.info.features)), builder.info.file_format
+    if file_format is file_adapters.FileFormat.ARRAY_RECORD:
+        return columns, _array_record
+    return columns, file_adapters.ADAPTER_FOR_FORMAT[file_format].make_tf_data
+
+
+def _array_record(file: str):
+    """A `tf.data.Dataset` of an ArrayRecord file's records; TensorFlow itself reads none."""
+    import tensorflow as tf
+    from array_record.python import array_record_data_source
+
+    def generate():
+        with array_record_data_source.ArrayRecordDataSource([file]) as source:
+            for start in range(0, len(source), _BATCH):
+                yield from source.__getitems__(range(start, min(start + _BATCH, len(source))))
+
+    return tf.data.Dataset.from_generator(generate, output_signature=tf.TensorSpec([], tf.string))
 
 
 def _columns(feature, name: str = "", listed: bool = False) -> Iterator[tuple[str, _Column]]:
     """A feature's column, or those of the features inside it."""
+    import numpy as np
     import tensorflow_datasets as tfds
 
     if isinstance(feature, tfds.features.FeaturesDict):
@@ -136,4 +157,5 @@ def _columns(feature, name: str = "", listed: bool = False) -> Iterator[tuple[st
     elif isinstance(feature, tfds.features.Tensor):
         rank = len(feature.shape) + listed
         if rank < 2:
-            yield name, _Column(feature, is_list=rank == 1)
+            names = feature.names if isinstance(feature, tfds.features.ClassLabel) else None
+            yield name, _Column(np.dtype(feature.np_dtype).kind, rank == 1, names)

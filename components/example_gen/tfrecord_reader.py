@@ -49,7 +49,8 @@ class TfrecordReader:
         gzipped = file.endswith(".gz") if self._compression == "auto" else self._compression == "gzip"
         unseen, seen = set(self._columns), set()
         number = 0
-        for number, record in enumerate(_records(tf.data.TFRecordDataset(file, "GZIP" if gzipped else ""), file), 1):
+        dataset = tf.data.TFRecordDataset(file, "GZIP" if gzipped else "")
+        for number, record in enumerate(_records(dataset, file), 1):
             try:
                 features = tf.train.Example.FromString(record).features.feature
             except DecodeError:

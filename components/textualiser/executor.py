@@ -9,8 +9,10 @@ import os
 import apache_beam as beam
 import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import schema_pb2
+from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_executor
 from tfx.dsl.io import fileio
+from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 from tfx.utils import io_utils
 
@@ -39,6 +41,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         splits = beam_io.splits_of(source)
         tables = [*spec.text_sides, *(f.name for f in spec.text_histories)] if frozen else []
         target.split_names = source.split_names
+        examples_utils.set_payload_format(target, example_gen_pb2.FORMAT_TF_EXAMPLE)
         texts.split_names = artifact_utils.encode_split_names(tables)
         fileio.makedirs(texts.uri)
         _extend_schema(

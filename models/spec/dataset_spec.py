@@ -147,8 +147,8 @@ class DatasetSpec(SpecPart):
 
     @property
     def text_sides(self) -> tuple[str, ...]:
-        """Sides with something to say besides a history, in order."""
-        return tuple(s for s in SIDES if any(f.text and f.kind != "history" for f in self.side(s)))
+        """Sides with something to say, in order."""
+        return tuple(s for s in SIDES if any(f.text for f in self.side(s)))
 
     @property
     def text_histories(self) -> tuple[Feature, ...]:

@@ -43,7 +43,8 @@ def load(name_or_path: str | os.PathLike, data_dir: str | os.PathLike | None = N
     if os.path.isfile(text) or text.endswith((".yaml", ".yml")):
         spec = DatasetSpec.load(text)
         if data_dir is not None and spec.source.path:
-            return _with_path(spec, _moved(spec.source.path, pathlib.Path(text).parent, pathlib.Path(data_dir)))
+            path = _moved(spec.source.path, pathlib.Path(text).parent, pathlib.Path(data_dir))
+            return _with_path(spec, path)
         return spec
     close = difflib.get_close_matches(text, names(), n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""

@@ -10,8 +10,8 @@ import pathlib
 
 import numpy as np
 
-COLUMNS = ("user_id", "gender", "age_group", "city", "item_id", "title", "category", "brand", "price", "tags",
-           "device", "hour", "recent_titles", "timestamp", "clicked")
+COLUMNS = ("user_id", "gender", "age_group", "city", "item_id", "title", "category", "brand", "price",
+           "tags", "device", "hour", "recent_titles", "timestamp", "clicked")
 ROWS = 20_000
 _SEED = 20_240_607
 _USERS, _ITEMS, _LATE_ITEMS = 600, 400, 8
@@ -20,11 +20,11 @@ _HISTORY = 10
 _MISSING = 0.02
 
 _AGE_GROUPS = ("under 18", "18 to 29", "30 to 44", "45 to 59", "60 and over")
-_CITIES = ("Brackwater", "Dunmere", "Eastvale", "Fennhold", "Harrowick", "Kilmoor", "Larkstead", "Nethergate",
-           "Ostwick", "Pellham")
+_CITIES = ("Brackwater", "Dunmere", "Eastvale", "Fennhold", "Harrowick", "Kilmoor", "Larkstead",
+           "Nethergate", "Ostwick", "Pellham")
 _DEVICES = ("phone", "tablet", "desktop")
-_BRANDS = ("Arbelo", "Brindle & Co", "Castanor", "Dovetail", "Elmsworth", "Ferrano", "Gladwyn", "Hollis", "Ivoral",
-           "Juniper Lane", "Kestrelle", "Lumora")
+_BRANDS = ("Arbelo", "Brindle & Co", "Castanor", "Dovetail", "Elmsworth", "Ferrano", "Gladwyn", "Hollis",
+           "Ivoral", "Juniper Lane", "Kestrelle", "Lumora")
 # Category: the nouns of its titles, its middle price, and how the age groups like it.
 _CATEGORIES = {
     "kitchen": (("Kettle", "Pan", "Whisk", "Teapot"), 35, (-0.8, 0.0, 0.5, 0.7, 0.4)),
@@ -82,7 +82,8 @@ def sample_csv() -> str:
             user["id"], user["gender"], user["age_group"], "" if city_gap[row] < _MISSING else user["city"],
             item["id"], item["title"], item["category"], item["brand"],
             "" if price_gap[row] < _MISSING else f"{item['price']:.2f}", "|".join(item["tags"]),
-            _DEVICES[devices[row]], hour, "|".join(p["title"] for p in past[-_HISTORY:]), _START + seconds, clicked,
+            _DEVICES[devices[row]], hour, "|".join(p["title"] for p in past[-_HISTORY:]),
+            _START + seconds, clicked,
         ))
         if clicked:
             past.append(item)

@@ -102,15 +102,17 @@ def _entries(file: OfficialFile) -> Iterator[tuple[int, str, object]]:
     """(line, text, entry) of each line; the entry of a broken one is the error."""
     with file.open() as stream:
         for line, data in enumerate(stream, 1):
-            if not data.strip():
+            data = data.rstrip()
+            if not data:
                 continue
             try:
                 entry = json.loads(data)
             except UnicodeDecodeError as error:
-                entry = ValueError(f"is not valid utf-8 (byte 0x{data[error.start]:02x} at byte {error.start + 1})")
+                place = f"byte 0x{data[error.start]:02x} at byte {error.start + 1}"
+                entry = ValueError(f"is not valid utf-8 ({place})")
             except json.JSONDecodeError as error:
                 entry = ValueError(f"is not valid JSON: {error.msg} at character {error.colno}")
-            yield line, data.decode("utf-8", "backslashreplace").rstrip("\r\n"), entry
+            yield line, data.decode("utf-8", "backslashreplace"), entry
 
 
 def _required(entry: object, key: str):

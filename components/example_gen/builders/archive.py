@@ -66,8 +66,8 @@ class Archive:
 
     def _wanted(self) -> str:
         source = " and ".join(self.urls) or f"{self.homepage} (needs an account)"
-        return (f"{self.title} consists of {', '.join(self.files)}: get them from {source}, put them, extracted "
-                "or as downloaded, into a folder and name the folder with --data-dir")
+        return (f"{self.title} consists of {', '.join(self.files)}: get them from {source}, put them, "
+                "extracted or as downloaded, into a folder and name the folder with --data-dir")
 
     def _look_up(self, data_dir: str, name: str) -> OfficialFile | None:
         folders = [data_dir, *([os.path.join(data_dir, self.folder)] if self.folder else [])]

@@ -41,7 +41,9 @@ class MovielensRatings(RowBuilder):
     """
 
     VERSION = tfds.core.Version("1.0.0")
-    BUILDER_CONFIGS = [tfds.core.BuilderConfig(name=name, description=a.title) for name, a in _ARCHIVES.items()]
+    BUILDER_CONFIGS = [
+        tfds.core.BuilderConfig(name=name, description=archive.title) for name, archive in _ARCHIVES.items()
+    ]
     COLUMNS = {
         "user_id": str,
         "gender": str,
@@ -86,19 +88,26 @@ def movielens_rows(files: Mapping[str, OfficialFile], config: str) -> Iterator[R
     ```
     """
     if config == "100k":
-        genres = {}
-        yield from _load(files["u.genre"], "|", 2, lambda f: genres.__setitem__(f[1], f[0]))
-        names = [genres[key] for key in sorted(genres, key=int)]
+        genres: dict[str, str] = {}
+        yield from _load(files["u.genre"], "|", 2, genres, lambda fields: fields[1])
+        # Flags stand in the order of the genres' numbers.
+        names = sorted(genres, key=lambda name: int(genres[name]))
         separator, rating_file, user_file, movie_file = "\t", "u.data", "u.user", "u.item"
         item_width, item_separator, user_separator = 5 + len(names), "|", "|"
-        user_of, movie_of = _user_100k, lambda fields: _movie(fields[0], fields[1], _flagged(names, fields[5:]))
+        user_of = _user_100k
+
+        def movie_of(fields):
+            return _movie(fields[0], fields[1], _flagged(names, fields[5:]))
     else:
         separator = item_separator = user_separator = "::"
         rating_file, user_file, movie_file, item_width = "ratings.dat", "users.dat", "movies.dat", 3
-        user_of, movie_of = _user_1m, lambda fields: _movie(*fields)
+        user_of = _user_1m
+
+        def movie_of(fields):
+            return _movie(*fields)
     users, movies = {}, {}
-    yield from _load(files[user_file], user_separator, 5, lambda f: users.__setitem__(f[0], user_of(f)))
-    yield from _load(files[movie_file], item_separator, item_width, lambda f: movies.__setitem__(f[0], movie_of(f)))
+    yield from _load(files[user_file], user_separator, 5, users, user_of)
+    yield from _load(files[movie_file], item_separator, item_width, movies, movie_of)
     for line, text, fields in _lines(files[rating_file], separator):
         try:
             if len(fields) != 4:
@@ -128,11 +137,11 @@ def _lines(file: OfficialFile, separator: str) -> Iterator[tuple[int, str, list[
                 yield line, text, text.split(separator)
 
 
-def _load(file: OfficialFile, separator: str, width: int, keep: Callable) -> Iterator[Rejected]:
-    """Passes the fields of every sound line to `keep`, yields the others."""
+def _load(file: OfficialFile, separator: str, width: int, table: dict, value: Callable) -> Iterator[Rejected]:
+    """Adds every sound line's `value(fields)` to a table by its first field; yields the others."""
     for line, text, fields in _lines(file, separator):
         if len(fields) == width:
-            keep(fields)
+            table[fields[0]] = value(fields)
         else:
             yield Rejected(file.name, line, f"has {len(fields)} fields, not {width}", text)
 

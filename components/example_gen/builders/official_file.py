@@ -47,7 +47,7 @@ class OfficialFile:
         if self.packing == "zip":
             return stack.enter_context(stack.enter_context(zipfile.ZipFile(self.path)).open(self.member))
         if self.packing == "tar":
-            archive = stack.enter_context(tarfile.open(self.path, "r|*"))
+            archive = stack.enter_context(tarfile.open(self.path, "r:*"))
             for entry in archive:
                 if entry.isfile() and entry.name.rsplit("/", 1)[-1] == self.name:
                     return stack.enter_context(archive.extractfile(entry))

@@ -54,7 +54,7 @@ def prepare(
     with contextlib.nullcontext() if progress else contextlib.redirect_stdout(io.StringIO()):
         if not progress:
             tfds.disable_progress_bar()
-        _check_name(name)
+        _check_name(name, root)
         files = None
         if data_dir is not None:
             files = _official_files(name, data_dir)
@@ -87,11 +87,13 @@ def shards(builder: tfds.core.DatasetBuilder, split: str) -> list[str]:
     return sorted(os.fspath(path) for path in builder.info.splits[split].filepaths)
 
 
-def _check_name(name: str) -> None:
+def _check_name(name: str, root: str) -> None:
     base, _, config = name.partition("/")
     try:
         builder = tfds.builder_cls(base)
     except tfds.core.DatasetNotFoundError as error:
+        if os.path.isdir(os.path.join(root, base)):
+            return  # Prepared by code that is not here; tensorflow-datasets reads it all the same.
         close = difflib.get_close_matches(base, tfds.list_builders(with_community_datasets=False), n=1)
         hint = f"; did you mean '{close[0]}'?" if close else ""
         raise UserError(f"source.builder: {base!r} is no tensorflow-datasets builder{hint}") from error

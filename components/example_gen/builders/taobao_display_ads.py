@@ -23,14 +23,14 @@ _ARCHIVE = Archive(
 )
 _SAMPLE_COLUMNS = ("user", "time_stamp", "adgroup_id", "pid", "clk")
 _AD_COLUMNS = ("cate_id", "campaign_id", "customer", "brand", "price")
-_USER_COLUMNS = ("cms_segid", "cms_group_id", "final_gender_code", "age_level", "pvalue_level", "shopping_level",
-                 "occupation")
+_USER_COLUMNS = ("cms_segid", "cms_group_id", "final_gender_code", "age_level", "pvalue_level",
+                 "shopping_level", "occupation")
 # The official header ends in a blank.
 _CITY_COLUMN = "new_user_class_level"
 
 
 class TaobaoDisplayAds(RowBuilder):
-    """Impressions of display ads with the user's profile and the ad's attributes, one row an impression.
+    """Impressions of display ads with the user's profile and the ad's attributes, a row each.
 
     Eight days, 6 to 13 May 2017 (Shanghai time). Users without a profile and ads without
     attributes keep their id; `NULL` is a missing value.
