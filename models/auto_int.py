@@ -45,7 +45,8 @@ class AutoInt(keras.layers.Layer):
                  dropout=0.1, **kwargs):
         super().__init__(**kwargs)
         for name, value, least in (("num_layers", num_layers, 0), ("num_heads", num_heads, 1),
-                                   ("head_dim", head_dim or 1, 1), ("hidden_units", min(hidden_units, default=1), 1)):
+                                   ("head_dim", 1 if head_dim is None else head_dim, 1),
+                                   ("hidden_units", min(hidden_units, default=1), 1)):
             if value < least:
                 raise UserError(f"backbone autoint: {name} is {value}; it must be {least} or more")
         if not 0 <= dropout < 1:
@@ -136,7 +137,8 @@ class _InteractingLayer(keras.layers.Layer):
                     for w in (self._query, self._key, self._value)]
         kernel = ops.concatenate(
             [ops.reshape(ops.concatenate(per_head, axis=-1), (dim, 3 * width)), self._residual], axis=-1)
-        projected = ops.reshape(ops.matmul(ops.reshape(inputs, (-1, dim)), kernel), (-1, num_fields, 4 * width))
+        projected = ops.matmul(ops.reshape(inputs, (-1, dim)), kernel)
+        projected = ops.reshape(projected, (-1, num_fields, 4 * width))
         parts = ops.split(projected, [self.head_dim * i for i in range(1, 3 * self.num_heads + 1)], axis=-1)
         heads = []
         for head in range(self.num_heads):

@@ -54,5 +54,6 @@ def get(name, **options):
              if p.kind is p.POSITIONAL_OR_KEYWORD and p.name != "self"]
     for option in options:
         if option not in known:
-            raise UserError(f"backbone {name}: the option {option!r} is unknown; there are: {', '.join(known)}")
+            raise UserError(f"backbone {name}: the option {option!r} is unknown; "
+                            f"there are: {', '.join(known)}")
     return _BACKBONES[name](**options)

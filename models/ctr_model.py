@@ -81,7 +81,7 @@ class CTRModel(keras.Model):
         return ops.cast(ops.squeeze(logits, axis=-1), "float32")
 
     def reset_output_layer(self):
-        """Gives the output layer new initial weights, as before stage 2 of CTRL (arXiv 2306.02841, sec. 4.3)."""
+        """Gives the output layer new initial weights, as stage 2 of CTRL does (arXiv 2306.02841, sec. 4.3)."""
         kernel = self.output_layer.kernel
         # A new initializer, since one that drew before would repeat its draw.
         kernel.assign(keras.initializers.GlorotUniform()(kernel.shape, dtype=kernel.dtype))

@@ -55,7 +55,8 @@ class FeatureEmbedding(keras.layers.Layer):
         for field in self.fields:
             size = self._table_sizes.setdefault(field.table, field.num_ids)
             if size != field.num_ids:
-                raise ValueError(f"field {field.name!r} has {field.num_ids} ids, but table {field.table!r} has {size}")
+                raise ValueError(f"field {field.name!r} has {field.num_ids} ids, "
+                                 f"but table {field.table!r} has {size}")
 
     @property
     def input_names(self):

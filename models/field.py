@@ -40,9 +40,11 @@ class Field:
 
     def __post_init__(self):
         if self.kind not in KINDS:
-            raise UserError(f"field {self.name!r}: kind {self.kind!r} is unknown; there are: {', '.join(KINDS)}")
+            raise UserError(f"field {self.name!r}: kind {self.kind!r} is unknown; "
+                            f"there are: {', '.join(KINDS)}")
         if self.num_ids < 2:
-            raise UserError(f"field {self.name!r}: num_ids is {self.num_ids}; the padding row and one id make 2")
+            raise UserError(f"field {self.name!r}: num_ids is {self.num_ids}; "
+                            "the padding row and one id make 2")
         if self.max_length < 1:
             raise UserError(f"field {self.name!r}: max_length is {self.max_length}; it must be 1 or more")
 

@@ -14,6 +14,7 @@ from tfx.orchestration.local import runner_utils
 from tfx.orchestration.portable import launcher, runtime_parameter_utils, tfx_runner
 
 from pipeline.console import LOGGER
+from pipeline.heartbeat import Heartbeat
 
 _log = logging.getLogger(LOGGER)
 _RESOLVER = "tfx.dsl.components.common.resolver.Resolver"
@@ -77,14 +78,15 @@ class LocalRunner(tfx_runner.IrBasedRunner):
             if visible:
                 _log.info("[%2d/%d] %s", shown.index(node) + 1, len(shown), self.current)
             started = time.monotonic()
-            info = launcher.Launcher(
-                pipeline_node=node,
-                mlmd_connection=metadata.Metadata(connection),
-                pipeline_info=pipeline.pipeline_info,
-                pipeline_runtime_spec=pipeline.runtime_spec,
-                executor_spec=runner_utils.extract_executor_spec(deployment, self.current),
-                custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, self.current),
-            ).launch()
+            with Heartbeat(_log):
+                info = launcher.Launcher(
+                    pipeline_node=node,
+                    mlmd_connection=metadata.Metadata(connection),
+                    pipeline_info=pipeline.pipeline_info,
+                    pipeline_runtime_spec=pipeline.runtime_spec,
+                    executor_spec=runner_utils.extract_executor_spec(deployment, self.current),
+                    custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, self.current),
+                ).launch()
             seconds = time.monotonic() - started
             cached = self._cached(connection, info) if visible else False
             if visible:

@@ -32,11 +32,12 @@ class ModelTestCase:
         assert tuple(output.shape) == shape
         assert keras.backend.standardize_dtype(output.dtype) == "float32"
         assert np.isfinite(output).all()
-        symbolic = tf.nest.map_structure(lambda x: keras.KerasTensor((None, *x.shape[1:]), str(x.dtype)), inputs)
+        symbolic = tf.nest.map_structure(
+            lambda x: keras.KerasTensor((None, *x.shape[1:]), str(x.dtype)), inputs)
         assert layer(symbolic).shape == (None, *shape[1:])
 
     def check_config(self, layer, inputs):
-        """A layer made from the configuration, by way of JSON, has the same configuration and weights' shapes."""
+        """A layer made from the configuration, by way of JSON, has the same one and the same weights' shapes."""
         layer(inputs)
         copy = type(layer).from_config(json.loads(json.dumps(layer.get_config())))
         copy(inputs)
@@ -49,7 +50,7 @@ class ModelTestCase:
         """Weights saved and loaded into a new instance give identical outputs."""
         old, fresh = _model(new(), inputs), _model(new(), inputs)
         expected = np.asarray(old(inputs))
-        assert not np.array_equal(expected, fresh(inputs)), "initial weights are equal, so loading would prove nothing"
+        assert not np.array_equal(expected, fresh(inputs)), "initial weights are equal: loading proves nothing"
         path = str(tmp_path / "model.weights.h5")
         old.save_weights(path)
         fresh.load_weights(path)
@@ -60,7 +61,8 @@ class ModelTestCase:
         with tf.GradientTape() as tape:
             output = layer(inputs, training=True)
             # Random directions: a plain sum would have no gradient through a normalisation.
-            loss = tf.reduce_sum(output * np.random.default_rng(0).normal(size=output.shape).astype("float32"))
+            directions = np.random.default_rng(0).normal(size=output.shape).astype("float32")
+            loss = tf.reduce_sum(output * directions)
         gradients = tape.gradient(loss, [w.value for w in layer.trainable_weights])
         assert gradients
         for weight, gradient in zip(layer.trainable_weights, gradients):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from tfx.components.trainer import executor as tfx_executor
 from tfx.types import artifact_utils
+from tfx.utils import json_utils
+
+from models.language_model_source import LanguageModelSource
 
 
 class Executor(tfx_executor.GenericExecutor):
@@ -11,6 +14,18 @@ class Executor(tfx_executor.GenericExecutor):
 
     `fn_args.custom_config["text_vectors"]` is the URI of the vectors, or None.
     """
+
+    def Do(self, input_dict, output_dict, exec_properties) -> None:
+        """Trains, and writes on the model what it was made with."""
+        super().Do(input_dict, output_dict, exec_properties)
+        config = json_utils.loads(exec_properties["custom_config"])["config"]
+        model = artifact_utils.get_single_instance(output_dict["model"])
+        for name in ("backbone", "language_model", "text_mode"):
+            if name in config:
+                model.set_string_custom_property(name, config[name])
+        if "language_model" in config:
+            pretrained = LanguageModelSource(config["language_model"]).pretrained
+            model.set_int_custom_property("language_model_pretrained", int(pretrained))
 
     def _GetFnArgs(self, input_dict, output_dict, exec_properties):
         vectors = input_dict.get("text_vectors")

@@ -93,18 +93,14 @@ class Checkpoint(keras.callbacks.Callback):
 
     def restore(self, model):
         """Loads the last saved weights, the optimizer's included; does nothing at a first start."""
-        if self._state["last_weights"] is None:
-            return
-        if not model.optimizer.built:
-            # Otherwise Keras leaves out the optimizer's part of the file.
-            model.optimizer.build(model.trainable_variables)
-        model.load_weights(self._path(self._state["last_weights"]))
-        self._offset = self.step
+        if self._state["last_weights"] is not None:
+            self._load(model, self._state["last_weights"])
+            self._offset = self.step
 
     def finish(self, model):
         """Loads the best epoch's weights, and leaves them and `DONE.json` alone in the folder."""
         if self._state["best_weights"] is not None:
-            model.load_weights(self._path(self._state["best_weights"]))
+            self._load(model, self._state["best_weights"])
         if not tf.io.gfile.exists(self._path(_DONE)):
             self._state["last_weights"] = self._state["best_weights"]
             self._write(_DONE)
@@ -123,7 +119,8 @@ class Checkpoint(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         logs = {name: float(value) for name, value in logs.items()}
         if self._monitor is not None and self._monitor not in logs:
-            raise UserError(f"the monitored metric {self._monitor!r} is not among the model's: {', '.join(logs)}")
+            raise UserError(f"the monitored metric {self._monitor!r} is not among the model's: "
+                            f"{', '.join(logs)}")
         state = self._state
         for name, value in logs.items():
             state["history"].setdefault(name, []).append(value)
@@ -151,6 +148,12 @@ class Checkpoint(keras.callbacks.Callback):
             self._state["best_weights"] = name
         self._write(_STATE)
         self._clean(keep={_STATE})
+
+    def _load(self, model, name):
+        if not model.optimizer.built:
+            # Otherwise Keras leaves out the optimizer's part of the file, and warns.
+            model.optimizer.build(model.trainable_variables)
+        model.load_weights(self._path(name))
 
     def _write(self, name):
         temporary = self._path(f"{name}.tmp")

@@ -4,11 +4,13 @@ import time
 
 import keras
 
+_CLICK_METRICS = ("logloss", "auc")
+
 
 class Progress(keras.callbacks.Callback):
     """Writes one line an epoch, and one now and then within a long one.
 
-    `epoch 2/5  loss .4021  auc .8310  val_auc .8105  19,800 rows/s  31 s`: metrics,
+    `epoch 2/5  auc .8310  logloss .4021  val_auc .8105  19,800 rows/s  31 s`: metrics,
     training speed (validation not counted) and the epoch's whole time. Within an epoch,
     at most every `every` seconds: `epoch 2/5  40 %  loss .4103  19,750 rows/s`; the
     share is known from the second epoch on where the data's length is not.
@@ -54,7 +56,9 @@ class Progress(keras.callbacks.Callback):
             self._speed = self._rows_per_second()
 
     def on_epoch_end(self, epoch, logs=None):
-        metrics = [f"{name} {_number(value)}" for name, value in (logs or {}).items()]
+        # A click model's loss is told by its logloss and AUC; penalties and parts are in TensorBoard.
+        shown = [n for n in logs or {} if n.removeprefix("val_") in _CLICK_METRICS] or list(logs or {})
+        metrics = [f"{name} {_number(logs[name])}" for name in shown]
         speed = self._speed or self._rows_per_second()
         seconds = time.monotonic() - self._start
         self._write("  ".join([self._epoch, *metrics, speed, f"{seconds:.{0 if seconds >= 10 else 1}f} s"]))
@@ -67,7 +71,7 @@ class Progress(keras.callbacks.Callback):
 
 
 def _number(value):
-    """Four decimals without the leading zero, as metrics are usually printed; large and small ones in full."""
+    """Four decimals without the leading zero, as metrics are usually printed; others in four digits."""
     if value == 0 or 1e-3 <= abs(value) < 1:
         return f"{value:.4f}".replace("0.", ".", 1)
     return f"{value:.4g}"

@@ -58,8 +58,8 @@ class StopOnNonFinite(keras.callbacks.Callback):
             parts.append(f"not finite: {', '.join(weights[:_NAMED])}{more}")
         else:
             parts.append("all weights are finite, so it comes from this step's inputs or the loss")
-        raise UserError(f"training stopped at {where}: {'; '.join(parts)}. Lower the learning rate, or look for "
-                        "numbers in the inputs that are not finite or far too large")
+        raise UserError(f"training stopped at {where}: {'; '.join(parts)}. Lower the learning rate, or look "
+                        "for numbers in the inputs that are not finite or far too large")
 
 
 def _is_finite(weight):

@@ -11,6 +11,8 @@ from pipeline.run_fns.alignment import ALIGNED, new_alignment_model
 from pipeline.run_fns.stage import Stage
 from serving.export import export_ctr_model
 
+STUDENT_WEIGHTS = "student.weights.h5"
+
 
 def run_fn(fn_args) -> None:
     """Fine-tunes the teacher and then the student; exports the student."""
@@ -37,6 +39,8 @@ def run_fn(fn_args) -> None:
     stage.build(distiller)
     compile_ctr(distiller, **rates)
     stage.fit_on_clicks(distiller, "student", training.epochs)
+    # Kept beside the training curves: the Keras weights behind the exported graph.
+    student.save_weights(os.path.join(fn_args.model_run_dir, STUDENT_WEIGHTS))
     export_ctr_model(student, stage.tft_output, stage.spec, fn_args.serving_model_dir)
 
 

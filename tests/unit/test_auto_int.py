@@ -53,7 +53,8 @@ class TestAutoInt(ModelTestCase):
         x = _inputs()
         output = np.asarray(layer(x))
         kernel, bias = (np.asarray(w) for w in layer.trainable_weights if "dense" in w.path)
-        np.testing.assert_allclose(output[:, 12:], np.maximum(x.reshape(6, 12) @ kernel + bias, 0), rtol=1e-5, atol=1e-6)
+        expected = np.maximum(x.reshape(6, 12) @ kernel + bias, 0)
+        np.testing.assert_allclose(output[:, 12:], expected, rtol=1e-5, atol=1e-6)
 
     def test_dropout_and_batch_norm_in_training_only(self):
         layer = AutoInt(dropout=0.5)
@@ -65,6 +66,7 @@ class TestAutoInt(ModelTestCase):
         ({"num_heads": 3}, "width 4 is no multiple of num_heads 3"),
         ({"num_layers": -1}, "num_layers is -1"),
         ({"num_heads": 0}, "num_heads is 0"),
+        ({"head_dim": 0}, "head_dim is 0"),
         ({"hidden_units": (4, 0)}, "hidden_units is 0"),
         ({"dropout": 1.0}, "dropout is 1.0"),
     ])

@@ -17,13 +17,14 @@ def _model():
 
 
 def _fit(model, x, epochs=1, **options):
-    return model.fit(np.asarray(x, "float32"), np.zeros((len(x), 1)), batch_size=1, epochs=epochs, shuffle=False,
-                     verbose=0, **options)
+    return model.fit(np.asarray(x, "float32"), np.zeros((len(x), 1)), batch_size=1, epochs=epochs,
+                     shuffle=False, verbose=0, **options)
 
 
 class TestStopOnNonFinite:
     def test_names_step_metric_and_weights(self):
-        with pytest.raises(UserError, match=r"at epoch 1, step 2: loss is nan; not finite: .*kernel.*learning rate"):
+        words = "at epoch 1, step 2: loss is nan; not finite: .*kernel.*learning rate"
+        with pytest.raises(UserError, match=words):
             _fit(_model(), [[1, 1], [np.nan, 1], [1, 1]], callbacks=[StopOnNonFinite()])
 
     def test_says_when_the_weights_are_still_finite(self):
@@ -37,8 +38,9 @@ class TestStopOnNonFinite:
     @pytest.mark.parametrize("every, where", [(None, "the end of epoch 1"), (2, "epoch 1, step 2")])
     def test_finds_a_broken_weight_behind_a_finite_loss(self, every, where):
         model = _model()
+        bias = model.get_layer("head").bias
         spoil = keras.callbacks.LambdaCallback(
-            on_train_batch_end=lambda batch, logs: model.get_layer("head").bias.assign([np.inf]) if batch == 1 else None)
+            on_train_batch_end=lambda batch, logs: bias.assign([np.inf]) if batch == 1 else None)
         with pytest.raises(UserError, match=f"at {where}: not finite: .*head/bias"):
             _fit(model, [[1, 1]] * 2, callbacks=[spoil, StopOnNonFinite(every)])
 

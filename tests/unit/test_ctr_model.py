@@ -39,7 +39,8 @@ class TestCTRModel(ModelTestCase):
         representation = np.asarray(model.represent(INPUTS))
         assert representation.shape == (3, model.representation_dim) == (3, 18)
         kernel, bias = (np.asarray(w) for w in model.output_layer.weights)
-        np.testing.assert_allclose(model(INPUTS), (representation @ kernel + bias)[:, 0], rtol=1e-5, atol=1e-6)
+        expected = (representation @ kernel + bias)[:, 0]
+        np.testing.assert_allclose(model(INPUTS), expected, rtol=1e-5, atol=1e-6)
 
     def test_ignores_other_inputs(self):
         model = _new()
@@ -68,7 +69,8 @@ class TestCTRModel(ModelTestCase):
     def test_whole_model_file(self, tmp_path):
         model = _new()
         model.save(tmp_path / "model.keras")
-        np.testing.assert_array_equal(keras.models.load_model(tmp_path / "model.keras")(INPUTS), model(INPUTS))
+        loaded = keras.models.load_model(tmp_path / "model.keras")
+        np.testing.assert_array_equal(loaded(INPUTS), model(INPUTS))
 
     def test_unknown_backbone(self):
         with pytest.raises(UserError, match="backbone 'mlp' is unknown"):

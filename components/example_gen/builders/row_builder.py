@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Iterator, Mapping
 
@@ -14,6 +15,9 @@ from components.example_gen.builders.official_file import OfficialFile
 from components.example_gen.rejected import Rejected
 from components.example_gen.row import Row
 from components.example_gen.tfds_reader import ORIGIN, REJECTED
+
+_log = logging.getLogger("ctrl.prepare")
+_PROGRESS_ROWS = 100_000
 
 
 class RowBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -83,6 +87,8 @@ class RowBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def _generate_examples(self, files: Mapping[str, OfficialFile]) -> Iterator[tuple[int, dict]]:
         empty = dict.fromkeys(self.COLUMNS)
         for number, row in enumerate(self.rows(files, self._config)):
+            if number % _PROGRESS_ROWS == 0:
+                _log.info("preparing %s, once: %s rows", self.info.full_name, f"{number:,}")
             rejected, values = None, empty
             if isinstance(row, Rejected):
                 rejected = json.dumps({"reason": row.reason, "raw": row.raw})
