@@ -124,10 +124,12 @@ class Evaluation(_Part):
 
 class Beam(_Part):
     """Args:
-        args: flags of the Beam pipelines, as `--runner=DirectRunner`.
+        args: flags of the Beam pipelines, as `--direct_num_workers=2`. With none, Beam's
+            DirectRunner works in this process; with any, TFX packages itself anew for
+            every component unless `--setup_file` or an image is among them.
     """
 
-    args: tuple[str, ...] = ("--runner=DirectRunner", "--direct_running_mode=in_memory", "--direct_num_workers=1")
+    args: tuple[str, ...] = ()
 
 
 class RunConfig(_Part):

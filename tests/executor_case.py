@@ -10,13 +10,11 @@ from tfx.types import artifact_utils, standard_artifacts
 
 from models import raw_example
 
-BEAM_ARGS = ["--runner=DirectRunner", "--direct_running_mode=in_memory", "--direct_num_workers=1"]
-
 
 def beam_executor(executor_class, folder: pathlib.Path):
     """An executor with the Beam runner the pipelines use by default."""
     context = base_beam_executor.BaseBeamExecutor.Context(
-        beam_pipeline_args=BEAM_ARGS, tmp_dir=str(folder / "tmp"), unique_id="1")
+        beam_pipeline_args=[], tmp_dir=str(folder / "tmp"), unique_id="1")
     return executor_class(context)
 
 
