@@ -19,7 +19,9 @@ class _Part(pydantic.BaseModel):
 
 
 class Ingestion(_Part):
-    """Args:
+    """Reading the log.
+
+    Args:
         max_rejected_share: the run fails when more than this share of rows is malformed.
     """
 
@@ -27,12 +29,18 @@ class Ingestion(_Part):
 
 
 class Data(_Part):
-    """Args:
+    """What stops a run before anything is trained.
+
+    Args:
         schema_path: a schema (`schema.pbtxt`) to import; inferred from the training split
             when absent.
-        max_unknown_share: see `components.data_validator.DataValidator`.
-        max_missing_share: likewise.
-        max_drift: likewise.
+        max_unknown_share: share of values outside a string feature's domain that is no
+            anomaly.
+        max_missing_share: share of rows in which a feature that the schema asks for may
+            be missing.
+        max_drift: largest distance of a feature between this run's training split and
+            the one before: Jensen-Shannon divergence (numbers) or L-infinity (strings);
+            0 turns it off.
     """
 
     schema_path: str | None = None
@@ -74,7 +82,7 @@ class Alignment(_Part):
         warmup_share: share of all steps spent warming up.
         temperature: of the contrastive loss. The paper's 0.7 goes with its own,
             unstated, scale of the similarity.
-        num_subspaces: M, the sub-vectors of the fine-grained similarity.
+        num_subspaces: the number M of sub-vectors of the fine-grained similarity.
         subspace_width: dimensions of one sub-vector.
         normalize: whether sub-vectors have unit length.
     """
@@ -105,14 +113,14 @@ class Distillation(_Part):
 
 
 class Evaluation(_Part):
-    """The gate.
+    """The gate, on the whole test split.
 
     Args:
         min_auc: a student below it is not pushed.
         max_auc_drop: nor one that loses more than this against the last blessed model.
         max_logloss_rise: nor one whose logloss rises more than this against it.
         max_calibration_error: largest distance of mean prediction over mean label from 1.
-        min_slice_rows: slices with fewer rows are not shown.
+        min_slice_rows: slices with fewer rows are left out.
     """
 
     min_auc: float = pydantic.Field(0.55, ge=0, le=1)
@@ -123,7 +131,9 @@ class Evaluation(_Part):
 
 
 class Beam(_Part):
-    """Args:
+    """The Beam pipelines.
+
+    Args:
         args: flags of the Beam pipelines, as `--direct_num_workers=2`. With none, Beam's
             DirectRunner works in this process; with any, TFX packages itself anew for
             every component unless `--setup_file` or an image is among them.

@@ -11,7 +11,6 @@ from components.example_gen.readers import Rejected, Row, list_files, read_rows
 from components.example_gen.row_parser import RowParser, parse_time
 from models.spec.dataset_spec import DatasetSpec
 from models.spec.errors import UserError
-from models.spec.split_rule import SPLITS
 
 
 class PreviewedLog:
@@ -124,11 +123,8 @@ class PreviewedLog:
         for positions in self._by_user() if histories else ():
             times = [self._rows[p][1] for p in positions]
             for number, feature in enumerate(histories):
-                keep = feature.derive.where == "any"
-                entries = []
-                for position in positions:
-                    entry = self._rows[position][3][number]
-                    entries.append(entry if entry[0] and (keep or self.labels[position]) else None)
+                entries = splitting.history_entries(
+                    feature, [self.labels[p] for p in positions], [self._rows[p][3][number] for p in positions])
                 past = splitting.earlier_entries(times, entries, feature.max_length)
                 for position, seen in zip(positions, past):
                     self._columns[feature.name][position] = tuple(entry for entry, _ in seen)
@@ -151,9 +147,7 @@ class PreviewedLog:
             return splits
         if rule.test_from is not None:
             start = parse_time(rule.test_from, "test_from")
-            before = {s: f for s, f in rule.fractions.items() if s != "test"}
+            before = splitting.before_test(rule.fractions)
             return ["test" if t >= start else splitting.hash_split(k, before) for t, k in zip(times, keys)]
-        ordered = sorted(times)
-        shares = itertools.accumulate(rule.fractions[s] for s in SPLITS[:2])
-        cuts = [ordered[min(len(ordered) - 1, round(share * (len(ordered) - 1)))] for share in shares]
+        cuts = splitting.time_cuts(sorted(times), rule.fractions)
         return [splitting.time_split(time, cuts) for time in times]

@@ -89,13 +89,13 @@ def _build(pipeline, spec: DatasetSpec, files: list[str], examples_uri: str, rep
         split = rows | "TakeUserSplit" >> beam.Map(lambda row: (row[0], *row[3:]))
     elif spec.split.test_from is not None:
         split = rows | "SplitFromTime" >> beam.Map(
-            _split_from, parse_time(spec.split.test_from, "test_from"), spec.split.fractions)
+            _split_from, parse_time(spec.split.test_from, "test_from"), splitting.before_test(spec.split.fractions))
     else:
         cuts = (
             rows
             | "Times" >> beam.Map(lambda row: row[1])
             | "Quantiles" >> stats.ApproximateQuantiles.Globally(_QUANTILES + 1)
-            | "Cuts" >> beam.Map(_cuts, spec.split.fractions)
+            | "Cuts" >> beam.Map(splitting.time_cuts, spec.split.fractions)
         )
         split = rows | "SplitByTime" >> beam.Map(
             lambda row, cuts: (splitting.time_split(row[1], cuts), *row[3:]), beam.pvalue.AsSingleton(cuts))
@@ -145,13 +145,12 @@ def _with_past(group: tuple[str, Iterable], spec: DatasetSpec) -> Iterable[tuple
     rows = sorted(group[1], key=lambda row: (row[0], row[4]))
     times = [row[0] for row in rows]
     histories = [f for f in spec.features if f.derive]
-    past = []
-    for position, feature in enumerate(histories):
-        keep = feature.derive.where == "any"
-        entries = [
-            row[3][position] if (keep or row[2] == 1) and row[3][position][0] else None for row in rows
-        ]
-        past.append(splitting.earlier_entries(times, entries, feature.max_length))
+    labels = [row[2] for row in rows]
+    past = [
+        splitting.earlier_entries(
+            times, splitting.history_entries(feature, labels, [row[3][number] for row in rows]), feature.max_length)
+        for number, feature in enumerate(histories)
+    ]
     by_user = spec.split.by == "user_time"
     splits = splitting.user_time_splits(len(rows), spec.split.fractions) if by_user else [None] * len(rows)
     for i, (time, split_key, label, _, example) in enumerate(rows):
@@ -164,15 +163,8 @@ def _with_past(group: tuple[str, Iterable], spec: DatasetSpec) -> Iterable[tuple
         yield splits[i], time, split_key, label, example + raw_example.encode(features)
 
 
-def _split_from(row: tuple, test_from: float, fractions: Mapping[str, float]) -> tuple:
-    before = {s: fractions[s] for s in ("train", "validation")}
+def _split_from(row: tuple, test_from: float, before: Mapping[str, float]) -> tuple:
     return ("test" if row[1] >= test_from else splitting.hash_split(row[2], before), *row[3:])
-
-
-def _cuts(quantiles: list[float], fractions: Mapping[str, float]) -> tuple[float, float]:
-    last = len(quantiles) - 1
-    first = fractions["train"]
-    return tuple(quantiles[min(last, round(share * last))] for share in (first, first + fractions["validation"]))
 
 
 def _count(row: tuple) -> tuple:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 
+from models.spec.feature import Feature
 from models.spec.split_rule import SPLITS
 
 
@@ -26,6 +27,23 @@ def hash_split(key: bytes, fractions: Mapping[str, float]) -> str:
     return next(s for s in reversed(SPLITS) if s in fractions)
 
 
+def before_test(fractions: Mapping[str, float]) -> dict[str, float]:
+    """What is left to divide by hash once the test is everything from a given time on."""
+    return {split: fractions[split] for split in SPLITS if split != "test"}
+
+
+def time_cuts(ordered: Sequence[float], fractions: Mapping[str, float]) -> tuple[float, float]:
+    """The times at which validation and test begin.
+
+    Args:
+        ordered: the rows' times, or equally spaced quantiles of them, ascending.
+        fractions: shares of the splits.
+    """
+    last = len(ordered) - 1
+    begins = (fractions["train"], fractions["train"] + fractions["validation"])
+    return tuple(ordered[min(last, round(share * last))] for share in begins)
+
+
 def time_split(time: float, cuts: Sequence[float]) -> str:
     """A split by two cuts: `train` before the first, `test` from the second on."""
     if time < cuts[0]:
@@ -41,6 +59,20 @@ def user_time_splits(count: int, fractions: Mapping[str, float]) -> list[str]:
     test = int(count * fractions["test"] + 1e-9)
     validation = int(count * fractions["validation"] + 1e-9)
     return ["train"] * (count - validation - test) + ["validation"] * validation + ["test"] * test
+
+
+def history_entries(
+    feature: Feature, labels: Sequence[int], entries: Sequence[tuple[str, str]]
+) -> list[tuple[str, str] | None]:
+    """What each of a user's rows adds to a derived history, or None where it adds nothing.
+
+    Args:
+        feature: the derived history.
+        labels: the rows' labels.
+        entries: the rows' (entry, word) for this history.
+    """
+    keep_all = feature.derive.where == "any"
+    return [e if e[0] and (keep_all or label == 1) else None for label, e in zip(labels, entries)]
 
 
 def earlier_entries(

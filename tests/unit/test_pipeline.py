@@ -1,0 +1,69 @@
+import json
+
+import pytest
+from tfx.orchestration import metadata
+
+from models.spec.dataset_spec import DatasetSpec
+from pipeline.config import RunConfig
+from pipeline.pipeline import create_pipeline
+
+SPEC = DatasetSpec.parse(
+    """
+name: toy
+source: {format: csv, path: toy.csv}
+label: {column: clicked}
+features:
+- {name: who, side: user, kind: categorical}
+- {name: film, side: item, kind: categorical}
+slices: [who]
+""", where="toy.yaml")
+
+
+def nodes(tmp_path, settings=(), **options) -> dict:
+    config = RunConfig.load("toy", None, list(settings))
+    pipeline = create_pipeline(
+        "toy", str(tmp_path / "artifacts"), SPEC, config, ["toy.csv"], "0", str(tmp_path / "serving"),
+        str(tmp_path / "checkpoints"),
+        metadata_connection_config=metadata.sqlite_metadata_connection_config(str(tmp_path / "m.sqlite")),
+        **options)
+    return {c.id: c for c in pipeline.components}
+
+
+COMMON = {"ExampleGen", "StatisticsGen", "SchemaGen", "PreviousStatistics", "DataValidator", "Textualiser",
+          "Transform", "AlignmentTrainer", "DistillationTrainer", "LastBlessedModel", "Evaluator", "Pusher"}
+
+
+@pytest.mark.parametrize(("settings", "more"), [
+    ([], {"TextEncoder", "PlainTrainer", "PlainEvaluator"}),
+    (["text_mode=finetune"], {"PlainTrainer", "PlainEvaluator"}),
+    (["plain_backbone=false"], {"TextEncoder"}),
+])
+def test_the_configuration_decides_on_the_components(tmp_path, settings, more):
+    assert set(nodes(tmp_path, settings)) == COMMON | more
+
+
+def test_infra_validation_stands_before_the_push(tmp_path):
+    found = nodes(tmp_path, infra_validation=True)
+    assert found["InfraValidator"] in found["Pusher"].upstream_nodes
+
+
+def test_a_schema_can_be_imported(tmp_path):
+    assert "ImportSchemaGen" in nodes(tmp_path, ["data.schema_path=schema.pbtxt"])
+
+
+def test_a_setting_reaches_only_the_stages_that_read_it(tmp_path):
+    first, second = nodes(tmp_path), nodes(tmp_path, ["distillation.weight=0"])
+    changed = {n for n in first if first[n].exec_properties != second[n].exec_properties}
+    assert changed == {"DistillationTrainer"}
+    third = nodes(tmp_path, ["evaluation.min_auc=0.7"])
+    # The plain backbone is evaluated without a gate.
+    assert {n for n in first if first[n].exec_properties != third[n].exec_properties} == {"Evaluator"}
+
+
+def test_a_slice_is_shown_but_does_not_gate(tmp_path):
+    config = json.loads(nodes(tmp_path)["Evaluator"].exec_properties["eval_config"])
+    assert config["slicing_specs"] == [{}, {"feature_keys": ["who"]}]
+    metrics = {m["class_name"]: m for m in config["metrics_specs"][0]["metrics"]}
+    assert not any("threshold" in m for m in metrics.values())
+    # A threshold that names the overall slice, the empty one, and no other.
+    assert [t["slicing_specs"] for t in metrics["AUC"]["per_slice_thresholds"]] == [[{}]]
