@@ -78,7 +78,10 @@ class RunInspection:
         if uri is None:
             return None
         overall, slices = {}, {}
-        for key, outputs in tfma.load_eval_result(uri, model_name=self._model_name(uri)).slicing_metrics:
+        # With a baseline there are two models in it, by TFX's names; without, one that has none.
+        models = {m.name for m in tfma.load_eval_results(uri).get_results()[0].config.model_specs}
+        model = "candidate" if "candidate" in models else None
+        for key, outputs in tfma.load_eval_result(uri, model_name=model).slicing_metrics:
             values = {
                 name: metric.get("doubleValue", float("nan"))
                 for name, metric in outputs[""][""].items() if name in (AUC, LOGLOSS, CALIBRATION, COUNT)
@@ -100,12 +103,6 @@ class RunInspection:
         if not lines and not result.validation_ok:
             lines = [str(result.missing_thresholds or "the evaluation holds no validation result")]
         return [" ".join(line.split()) for line in lines]
-
-    @staticmethod
-    def _model_name(uri: str) -> str | None:
-        config = tfma.load_eval_config(uri) if hasattr(tfma, "load_eval_config") else None
-        names = [spec.name for spec in config.model_specs] if config else []
-        return "candidate" if "candidate" in names else None
 
 
 def _text(value) -> str:
