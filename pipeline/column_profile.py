@@ -15,6 +15,11 @@ from models.spec.label_rule import NEGATIVE, POSITIVE
 SEPARATORS = ("|", ";", ", ")
 # Up to so many different whole numbers are codes rather than amounts.
 MAX_CODES = 32
+# Whole numbers of such a name measure, when there are more than a few levels of them.
+AMOUNT_WORDS = {"price", "cost", "amount", "revenue", "income", "salary", "distance", "duration", "weight", "height"}
+MAX_LEVELS = 10
+# Share of a number column's cells that may be something else: what ingestion lets pass by default.
+MAX_MALFORMED = 0.01
 
 
 class ColumnProfile:
@@ -54,11 +59,17 @@ class ColumnProfile:
 
     @functools.cached_property
     def numbers(self) -> np.ndarray | None:
-        """The different values as float64, ascending; None when one of them is no number."""
-        try:
-            numbers = np.unique(np.array([float(v) for v in self.counts]))
-        except ValueError:
+        """The different values as float64, ascending; None when more than a few cells hold no number."""
+        numbers, others = [], 0
+        for value, count in self.counts.items():
+            try:
+                numbers.append(float(value))
+            except ValueError:
+                others += count
+        # Malformed cells are for ingestion to set aside; they do not make a category of a price.
+        if others > MAX_MALFORMED * len(self.present):
             return None
+        numbers = np.unique(np.array(numbers))
         numbers = numbers[~np.isnan(numbers)]
         return numbers if len(numbers) and np.isfinite(numbers).all() else None
 
@@ -73,6 +84,8 @@ class ColumnProfile:
         if self.numbers is None or self.separator is not None:
             return False
         if (self.numbers % 1).any():
+            return True
+        if AMOUNT_WORDS & set(self.words) and len(self.counts) > MAX_LEVELS:
             return True
         return len(self.counts) > max(2, min(MAX_CODES, len(self.present) // 10))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tensorflow_model_analysis as tfma
-from google.protobuf import wrappers_pb2
 
 from models.spec.dataset_spec import LABEL, DatasetSpec
 from pipeline.config import Evaluation
@@ -11,16 +10,15 @@ from pipeline.config import Evaluation
 AUC, LOGLOSS, CALIBRATION, COUNT = "auc", "logloss", "calibration", "example_count"
 
 
-def eval_config(spec: DatasetSpec, gate: Evaluation, gated: bool) -> tfma.EvalConfig:
+def eval_config(spec: DatasetSpec, gate: Evaluation | None) -> tfma.EvalConfig:
     """TFMA's configuration: metrics overall and per slice.
 
     Args:
         spec: the dataset; its slices are evaluated.
-        gate: thresholds, on the whole test split only.
-        gated: whether they are applied.
+        gate: thresholds, on the whole test split only; None evaluates without a gate.
     """
     value = {AUC: None, LOGLOSS: None, CALIBRATION: None, COUNT: None}
-    if gated:
+    if gate:
         value[AUC] = tfma.MetricThreshold(
             value_threshold=tfma.GenericValueThreshold(lower_bound={"value": gate.min_auc}),
             change_threshold=tfma.GenericChangeThreshold(
@@ -43,7 +41,6 @@ def eval_config(spec: DatasetSpec, gate: Evaluation, gated: bool) -> tfma.EvalCo
             signature_name="serving_default", prediction_key="probability", label_key=LABEL)],
         slicing_specs=[tfma.SlicingSpec(), *(tfma.SlicingSpec(feature_keys=[name]) for name in spec.slices)],
         metrics_specs=[tfma.MetricsSpec(metrics=metrics)],
-        options=tfma.Options(min_slice_size=wrappers_pb2.Int32Value(value=gate.min_slice_rows)),
     )
 
 

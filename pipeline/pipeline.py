@@ -177,7 +177,7 @@ def create_pipeline(
         plain_evaluator = Evaluator(
             examples=example_gen.outputs["examples"],
             model=plain_trainer.outputs["model"],
-            eval_config=eval_config(spec, config.evaluation, gated=False),
+            eval_config=eval_config(spec, gate=None),
             example_splits=["test"],
         ).with_id(PLAIN_EVALUATOR)
         nodes += [plain_trainer, plain_evaluator]
@@ -204,7 +204,7 @@ def create_pipeline(
         examples=example_gen.outputs["examples"],
         model=distillation_trainer.outputs["model"],
         baseline_model=baseline.outputs["model"],
-        eval_config=eval_config(spec, config.evaluation, gated=True),
+        eval_config=eval_config(spec, config.evaluation),
         example_splits=["test"],
     ).with_id(GATE)
 

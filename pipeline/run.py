@@ -40,6 +40,7 @@ def run(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: str |
     from tfx.orchestration import metadata
 
     from components.example_gen import readers
+    from models import backbones
     from models.language_model import LanguageModel
     from models.language_model_source import LanguageModelSource
     from pipeline.local_runner import LocalRunner
@@ -47,8 +48,9 @@ def run(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: str |
 
     spec, files = resolve_source(spec, layout, data_dir)
     language_model = LanguageModelSource(config.language_model)
-    # Fails now, not after an hour, when the name means nothing.
+    # They fail now, not after an hour, when a name or an option means nothing.
     LanguageModel.vocabulary_of(config.language_model)
+    backbones.get(config.backbone, **config.backbone_options)
     if not language_model.pretrained:
         _log.info("WARNING: the language model %s is untrained: its vectors carry no meaning; for tests only",
                   config.language_model)

@@ -12,7 +12,7 @@ CLICK_WORDS = ("clicked", "click", "clk", "label", "target", "y", "converted", "
                "purchase", "bought", "buy", "liked", "like")
 RATING_WORDS = ("rating", "ratings", "stars", "star", "score", "overall", "grade")
 TIME_WORDS = ("timestamp", "time", "datetime", "date", "ts", "created", "at")
-ID_WORDS = ("id", "ids", "uid", "uuid", "iid", "pid", "cid", "asin", "sku", "zip", "postcode", "code")
+ID_WORDS = ("id", "ids", "uid", "uuid", "iid", "pid", "cid", "asin", "sku", "zip", "postcode", "code", "ref")
 LIST_OF_PAST_WORDS = {"history", "hist", "recent", "recently", "last", "previous", "prev", "past",
                       "sequence", "seq"}
 SIDE_WORDS = {
@@ -24,13 +24,15 @@ SIDE_WORDS = {
     "user": {
         "user", "member", "customer", "visitor", "reader", "viewer", "account", "uid", "gender", "sex",
         "age", "occupation", "job", "profession", "city", "country", "region", "state", "zip", "postcode",
-        "income", "education", "married", "marital", "segment", "membership", "language",
+        "income", "education", "married", "marital", "segment", "membership", "language", "guest", "buyer",
+        "subscriber", "client", "listener", "patient", "student", "passenger", "traveller", "traveler", "player",
     },
     "item": {
         "item", "movie", "product", "ad", "adgroup", "article", "news", "book", "song", "track", "video",
         "title", "brand", "price", "category", "cate", "genre", "genres", "tags", "tag", "artist", "author",
         "publisher", "year", "sku", "asin", "campaign", "advertiser", "seller", "shop", "headline", "topic",
-        "colour", "color", "size", "description", "iid", "creative",
+        "colour", "color", "size", "description", "iid", "creative", "film", "hotel", "listing", "property",
+        "room", "restaurant", "venue", "recipe", "course", "offer", "deal", "game", "podcast", "episode", "show",
     },
 }
 MAX_SLICED = 12

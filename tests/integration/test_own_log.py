@@ -92,7 +92,7 @@ def test_too_many_malformed_rows_stop_the_run_with_a_readable_list(ctrl, tmp_pat
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (["--dataset", "sampel"], "did you mean sample"),
+    (["--dataset", "sampel"], "Did you mean 'sample'"),
     (["--dataset", "sample", "--set", "backbone=autoin"], "autoin"),
     (["--dataset", "sample", "--set", "language_model=no-such-model"], "no-such-model"),
     (["--dataset", "movielens-1m", "--data-dir", "/nowhere"], "ratings.dat"),

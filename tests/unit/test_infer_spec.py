@@ -220,3 +220,12 @@ def test_what_cannot_be_a_log(tmp_path, content, message):
 def test_a_log_that_is_not_there(tmp_path):
     with pytest.raises(UserError, match="none.csv: is no file; give the path of one CSV or Parquet file"):
         infer_spec(str(tmp_path / "none.csv"))
+
+
+def test_a_price_is_a_number_even_when_some_cells_are_malformed_and_few_prices_differ(tmp_path):
+    log = tmp_path / "log.csv"
+    rows = [f"u{i % 50},{'cheap' if i < 3 else 40 + i % 20},{i % 2}" for i in range(400)]
+    log.write_text("guest_ref,nightly_price,booked\n" + "\n".join(rows), encoding="utf-8")
+    spec = DatasetSpec.parse(infer_spec(str(log)), where="log.yaml")
+    assert spec.feature("nightly_price").kind == "numeric"
+    assert spec.feature("guest_ref").side == "user"
