@@ -60,16 +60,12 @@ class ColumnProfile:
     @functools.cached_property
     def numbers(self) -> np.ndarray | None:
         """The different values as float64, ascending; None when more than a few cells hold no number."""
-        numbers, others = [], 0
-        for value, count in self.counts.items():
-            try:
-                numbers.append(float(value))
-            except ValueError:
-                others += count
+        found = {value: _number(value) for value in self.counts}
+        others = sum(self.counts[value] for value, number in found.items() if number is None)
         # Malformed cells are for ingestion to set aside; they do not make a category of a price.
         if others > MAX_MALFORMED * len(self.present):
             return None
-        numbers = np.unique(np.array(numbers))
+        numbers = np.unique(np.array([n for n in found.values() if n is not None]))
         numbers = numbers[~np.isnan(numbers)]
         return numbers if len(numbers) and np.isfinite(numbers).all() else None
 
@@ -139,6 +135,8 @@ class ColumnProfile:
         if kind == "numeric":
             low, middle, high = np.quantile(self._all_numbers, (0, 0.5, 1), method="nearest")
             text = f"numbers from {_text(float(low))} to {_text(float(high))}, median {_text(float(middle))}"
+            others = sum(n for v, n in self.counts.items() if _number(v) is None)
+            text += f"; {others:,} malformed" if others else ""
         elif kind == "time":
             text = f"from {self._moment(min)} to {self._moment(max)}"
         else:
@@ -154,7 +152,7 @@ class ColumnProfile:
 
     @property
     def _all_numbers(self) -> np.ndarray:
-        numbers = np.array([float(v) for v in self.present])
+        numbers = np.array([number for v in self.present if (number := _number(v)) is not None])
         return numbers[~np.isnan(numbers)]
 
     def _moment(self, extreme) -> str:
@@ -202,6 +200,13 @@ def shorten(value: str, length: int = 30) -> str:
 
 def _split(cell: str, separator: str) -> list[str]:
     return [e for e in (e.strip() for e in cell.split(separator.strip() or separator)) if e]
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def _is_missing(value) -> bool:
