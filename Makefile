@@ -18,22 +18,21 @@ help:
 
 setup: $(STAMP)
 
-# The lock holds every dependency with its hash, so nothing is resolved (--no-deps). The package
-# itself is installed in place, from setup.py.
+# The lock holds every dependency with its hash, so nothing is resolved (--no-deps). A few of them, and
+# the package itself, are built here: with the locked setuptools and wheel, which come first.
 $(STAMP): requirements.lock setup.py
 	@if python3.10 -c '' 2>/dev/null; then \
-	  echo "setting up $(VENV) with python3.10 (a few minutes)"; \
-	  python3.10 -m venv $(VENV) && \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock && \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .; \
+	  python3.10 -m venv --clear $(VENV) && pip="$(BIN)/python -m pip install -qq --disable-pip-version-check"; \
 	elif command -v uv >/dev/null; then \
-	  echo "setting up $(VENV) with uv (a few minutes)"; \
-	  uv venv --quiet --python 3.10 $(VENV) && \
-	  uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements.lock && \
-	  uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .; \
+	  uv venv --quiet --clear --python 3.10 $(VENV) && pip="uv pip install --quiet --python $(BIN)/python"; \
 	else \
 	  echo "make: needs python3.10 (Debian, Ubuntu: python3.10 and python3.10-venv) or uv" >&2; exit 1; \
-	fi
+	fi && \
+	echo "setting up $(VENV) (a few minutes)" && \
+	awk '/^[^ ]/ {keep = /^(setuptools|wheel)==/} keep' requirements.lock > $(VENV)/build.lock && \
+	$$pip --no-deps --require-hashes -r $(VENV)/build.lock && \
+	$$pip --no-deps --no-build-isolation --require-hashes -r requirements.lock && \
+	$$pip --no-deps --no-build-isolation -e .
 	@touch $@
 
 demo: setup

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from models.mlp import MLP
+from models.options import check_flag, check_share, check_units, check_whole
 from models.spec.errors import UserError
 
 
@@ -44,13 +46,13 @@ class AutoInt(keras.layers.Layer):
     def __init__(self, num_layers=3, num_heads=2, head_dim=None, hidden_units=(256, 128, 64), batch_norm=True,
                  dropout=0.1, **kwargs):
         super().__init__(**kwargs)
-        for name, value, least in (("num_layers", num_layers, 0), ("num_heads", num_heads, 1),
-                                   ("head_dim", 1 if head_dim is None else head_dim, 1),
-                                   ("hidden_units", min(hidden_units, default=1), 1)):
-            if value < least:
-                raise UserError(f"backbone autoint: {name} is {value}; it must be {least} or more")
-        if not 0 <= dropout < 1:
-            raise UserError(f"backbone autoint: dropout is {dropout}; it must be at least 0 and below 1")
+        check_whole("num_layers", num_layers, 0)
+        check_whole("num_heads", num_heads, 1)
+        if head_dim is not None:
+            check_whole("head_dim", head_dim, 1)
+        check_units("hidden_units", hidden_units)
+        check_flag("batch_norm", batch_norm)
+        check_share("dropout", dropout)
         self.num_layers = num_layers
         self.num_heads = num_heads
         self.head_dim = head_dim
@@ -69,21 +71,10 @@ class AutoInt(keras.layers.Layer):
         for layer in self._interacting:
             layer.build((None, num_fields, width))
             width = self.num_heads * head_dim
-        self._tower = []
-        tower_width = num_fields * dim
-        for units in self.hidden_units:
-            # The normalisation's own offset makes a bias before it useless.
-            block = [keras.layers.Dense(units, use_bias=not self.batch_norm)]
-            if self.batch_norm:
-                # Momentum 0.99, the default, would leave the moving averages near their initial
-                # values through the first epochs of a small log.
-                block.append(keras.layers.BatchNormalization(momentum=0.9))
-            block += [keras.layers.Activation("relu"), keras.layers.Dropout(self.dropout)]
-            for layer in block:
-                layer.build((None, tower_width if layer is block[0] else units))
-            tower_width = units
-            self._tower.append(keras.Sequential(block))
-        self._width = num_fields * width + (tower_width if self._tower else 0)
+        self._tower = MLP(self.hidden_units, self.dropout, self.batch_norm) if self.hidden_units else None
+        if self._tower is not None:
+            self._tower.build((None, num_fields * dim))
+        self._width = num_fields * width + (self.hidden_units[-1] if self._tower is not None else 0)
         self.built = True
 
     def call(self, inputs, training=False):
@@ -91,12 +82,9 @@ class AutoInt(keras.layers.Layer):
         for layer in self._interacting:
             attended = layer(attended)
         attended = _flatten(attended)
-        if not self._tower:
+        if self._tower is None:
             return attended
-        hidden = _flatten(inputs)
-        for block in self._tower:
-            hidden = block(hidden, training=training)
-        return ops.concatenate([attended, hidden], axis=-1)
+        return ops.concatenate([attended, self._tower(_flatten(inputs), training=training)], axis=-1)
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], self._width)

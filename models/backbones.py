@@ -3,13 +3,23 @@
 A backbone is a `keras.layers.Layer` that models how a row's features interact. To add
 one, write it in a file of its own and name it in `_BACKBONES`. It must
 
-* take its options as keyword arguments with defaults, return them from `get_config`,
-  and be registered by `keras.saving.register_keras_serializable(package="ctrl")`;
+* take its options as keyword arguments with defaults, refuse those out of range by a
+  `UserError` (see `models/options.py`; `get` puts the backbone's name before it),
+  return them from `get_config`, and be registered by
+  `keras.saving.register_keras_serializable(package="ctrl")`;
 * learn the number of fields and their width in `build(input_shape)`, and create all
   weights there;
 * map `call(inputs, training=False)` from float `[batch, fields, dim]` to a
   representation `[batch, h]`, on which a linear layer gives the logit;
 * answer `compute_output_shape` once built, with `h` known.
+
+A backbone with a linear part over the ids, as wide parts and factorisation machines have,
+says `first_order = True` in its class. It is then called with one tensor more,
+`call(inputs, first_order, training=False)`: float `[batch, fields]`, the weight of each
+field's id (of a numeric field also its value times a weight; of a list the mean over its
+ids). It puts their sum, and every other term of its paper's logit, into the representation
+as a column, so that the linear layer on it still gives the logit: each term's factor,
+1 in the papers, is learnt.
 
 The representation is also what CTRL aligns with the text (arXiv 2306.02841, sec. 4.2).
 """
@@ -17,10 +27,18 @@ The representation is also what CTRL aligns with the text (arXiv 2306.02841, sec
 import inspect
 
 from models.auto_int import AutoInt
+from models.deep_fm import DeepFM
+from models.pnn import PNN
 from models.spec.errors import UserError
+from models.wide_deep import WideDeep
+from models.x_deep_fm import XDeepFM
 
 _BACKBONES = {
     "autoint": AutoInt,
+    "deepfm": DeepFM,
+    "pnn": PNN,
+    "wide_deep": WideDeep,
+    "xdeepfm": XDeepFM,
 }
 
 
@@ -56,4 +74,7 @@ def get(name, **options):
         if option not in known:
             raise UserError(f"backbone {name}: the option {option!r} is unknown; "
                             f"there are: {', '.join(known)}")
-    return _BACKBONES[name](**options)
+    try:
+        return _BACKBONES[name](**options)
+    except UserError as error:
+        raise UserError(f"backbone {name}: {error}") from None

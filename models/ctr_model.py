@@ -13,14 +13,15 @@ class CTRModel(keras.Model):
     """Predicts a click from a row's features: CTRL's collaborative model, and what is served.
 
     All weights exist once it is constructed, so that they can be counted and loaded
-    before the first row.
+    before the first row. A backbone with a linear part over the ids (`first_order` in
+    `models/backbones.py`) gets a second embedding of width 1 for it.
 
     Args:
         fields: the fields, in the order the backbone sees them.
         backbone: name of a backbone, see `models/backbones.py`.
         embedding_dim: width of a field's vector.
         backbone_options: dict of the backbone's options; None keeps the defaults.
-        embedding_l2: weight of the L2 penalty on the embeddings.
+        embedding_l2: weight of the L2 penalty on the embeddings, those of width 1 included.
 
     Call arguments:
         inputs: dict of the transformed features, as `FeatureEmbedding` takes them. Keys
@@ -51,12 +52,18 @@ class CTRModel(keras.Model):
         self.embedding_l2 = embedding_l2
         self.embedding = FeatureEmbedding(self.fields, embedding_dim, embedding_l2, name="embedding")
         self.backbone = backbones.get(backbone, **self.backbone_options)
+        self.first_order = None
+        if getattr(self.backbone, "first_order", False):
+            # One weight an id, as in a linear model, is a vector of width 1.
+            self.first_order = FeatureEmbedding(self.fields, 1, embedding_l2, name="first_order")
         self.output_layer = keras.layers.Dense(1, name="output")
         self.build()
 
     def build(self, input_shape=None):
         # The fields say all about the shapes, so the inputs' are not needed.
         self.embedding.build()
+        if self.first_order is not None:
+            self.first_order.build()
         embedded = (None, len(self.fields), self.embedding_dim)
         self.backbone.build(embedded)
         self.output_layer.build((None, self.representation_dim))
@@ -74,7 +81,11 @@ class CTRModel(keras.Model):
 
     def represent(self, inputs, training=False):
         """The representation under the output layer, float tensor `[batch, h]`."""
-        return self.backbone(self.embedding(self._read(inputs)), training=training)
+        inputs = self._read(inputs)
+        if self.first_order is None:
+            return self.backbone(self.embedding(inputs), training=training)
+        first_order = ops.squeeze(self.first_order(inputs), axis=-1)
+        return self.backbone(self.embedding(inputs), first_order, training=training)
 
     def call(self, inputs, training=False):
         logits = self.output_layer(self.represent(inputs, training=training))

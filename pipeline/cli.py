@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import os
 import pathlib
 import sys
 
@@ -21,6 +22,10 @@ def main(arguments: list[str] | None = None) -> int:
     except UserError as error:
         print(f"ctrl {options.command}: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        # The reader, `head` for one, has seen enough. Python would complain again when it closes the pipe.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here", file=sys.stderr)
         return 130

@@ -22,8 +22,11 @@ def set_environment() -> None:
     # keras-hub is Keras 3 only, and importing TensorFlow Transform would choose Keras 2.
     os.environ["TF_USE_LEGACY_KERAS"] = "0"
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # At level 2 TensorFlow 2.16 still complains at every import that CUDA's plugins register twice.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    # Google's client libraries, which TFX brings along, warn at import that Python 3.10 grows old.
+    warnings.filterwarnings("ignore", category=FutureWarning, module="google")
     tensorflow = sys.modules.get("tensorflow")
     if tensorflow is not None and not tensorflow.keras.version().startswith("3."):
         raise RuntimeError("TensorFlow was imported with Keras 2; import pipeline.console first")

@@ -211,14 +211,12 @@ def render(rows: Iterable[tuple[dict, float]], format: str = "table") -> str:
         return stream.getvalue().rstrip("\n")
     if format != "table":
         raise UserError(f"there is no format {format!r}; there are: table, json, csv")
+    # What was asked for comes first: a log may have more columns than a terminal.
+    columns = [PROBABILITY, *columns[:-1]]
     cells = [columns] + [[_short(_cell(c, record.get(c))) for c in columns] for record in records]
     widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
-    # The probability stands to the right, so that its digits stand below each other.
-    lines = [
-        [c.ljust(w) for c, w in zip(line, widths, strict=True)][:-1] + [line[-1].rjust(widths[-1])]
-        for line in cells
-    ]
-    return "\n".join("  ".join(line) for line in lines)
+    return "\n".join(
+        "  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in cells)
 
 
 def _cell(column: str, value) -> str:

@@ -10,6 +10,8 @@ import tensorflow as tf
 class ModelTestCase:
     """Base class of the tests of a Keras layer or model.
 
+    `inputs` is what the layer is called with; a tuple is several tensors, one an argument.
+
     Example:
 
     ```python
@@ -28,19 +30,19 @@ class ModelTestCase:
 
     def check_output_shape(self, layer, inputs, shape):
         """The output has that shape, also symbolically with an unknown batch size."""
-        output = layer(inputs)
+        output = _call(layer, inputs)
         assert tuple(output.shape) == shape
         assert keras.backend.standardize_dtype(output.dtype) == "float32"
         assert np.isfinite(output).all()
         symbolic = tf.nest.map_structure(
             lambda x: keras.KerasTensor((None, *x.shape[1:]), str(x.dtype)), inputs)
-        assert layer(symbolic).shape == (None, *shape[1:])
+        assert _call(layer, symbolic).shape == (None, *shape[1:])
 
     def check_config(self, layer, inputs):
         """A layer made from the configuration, by way of JSON, has the same one and the same weights' shapes."""
-        layer(inputs)
+        _call(layer, inputs)
         copy = type(layer).from_config(json.loads(json.dumps(layer.get_config())))
-        copy(inputs)
+        _call(copy, inputs)
         assert copy.get_config() == layer.get_config()
         assert [w.shape for w in copy.weights] == [w.shape for w in layer.weights]
         again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
@@ -48,18 +50,19 @@ class ModelTestCase:
 
     def check_weights_file(self, new, inputs, tmp_path):
         """Weights saved and loaded into a new instance give identical outputs."""
-        old, fresh = _model(new(), inputs), _model(new(), inputs)
-        expected = np.asarray(old(inputs))
-        assert not np.array_equal(expected, fresh(inputs)), "initial weights are equal: loading proves nothing"
+        old, fresh = _as_model(new()), _as_model(new())
+        expected = np.asarray(_call(old, inputs))
+        untrained = _call(fresh, inputs)
+        assert not np.array_equal(expected, untrained), "initial weights are equal: loading proves nothing"
         path = str(tmp_path / "model.weights.h5")
         old.save_weights(path)
         fresh.load_weights(path)
-        np.testing.assert_array_equal(fresh(inputs), expected)
+        np.testing.assert_array_equal(_call(fresh, inputs), expected)
 
     def check_gradients(self, layer, inputs):
         """In training, the output depends on every trainable weight."""
         with tf.GradientTape() as tape:
-            output = layer(inputs, training=True)
+            output = _call(layer, inputs, training=True)
             # Random directions: a plain sum would have no gradient through a normalisation.
             directions = np.random.default_rng(0).normal(size=output.shape).astype("float32")
             loss = tf.reduce_sum(output * directions)
@@ -70,9 +73,22 @@ class ModelTestCase:
             assert np.abs(tf.convert_to_tensor(gradient)).max() > 0, f"the gradient of {weight.path} is zero"
 
 
-def _model(layer, inputs):
+def _call(layer, inputs, **options):
+    """The layer's output for one input, or for a tuple of several."""
+    return layer(*inputs, **options) if isinstance(inputs, tuple) else layer(inputs, **options)
+
+
+def _as_model(layer):
     """The layer as a model with weights, since only models have weight files."""
-    if not isinstance(layer, keras.Model):
-        layer = keras.Sequential([layer])
-    layer(inputs)
-    return layer
+    return layer if isinstance(layer, keras.Model) else _LayerModel(layer)
+
+
+class _LayerModel(keras.Model):
+    """A model that is one layer."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    def call(self, *inputs):
+        return self.layer(*inputs)

@@ -67,7 +67,7 @@ class TestAutoInt(ModelTestCase):
         ({"num_layers": -1}, "num_layers is -1"),
         ({"num_heads": 0}, "num_heads is 0"),
         ({"head_dim": 0}, "head_dim is 0"),
-        ({"hidden_units": (4, 0)}, "hidden_units is 0"),
+        ({"hidden_units": (4, 0)}, "hidden_units has 0"),
         ({"dropout": 1.0}, "dropout is 1.0"),
     ])
     def test_refuses_what_cannot_be(self, options, words):

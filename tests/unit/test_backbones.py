@@ -12,6 +12,11 @@ def test_options_reach_the_backbone():
     assert not backbone.built
 
 
+def test_option_out_of_range_names_the_backbone():
+    with pytest.raises(UserError, match="^backbone autoint: num_layers is -1; it must be a whole number, 0 or more"):
+        backbones.get("autoint", num_layers=-1)
+
+
 def test_unknown_name_and_option_say_what_there_is():
     with pytest.raises(UserError, match="backbone 'deepfmm' is unknown; there are: .*autoint"):
         backbones.get("deepfmm")

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 
+from models import backbones
 from models.ctr_model import CTRModel
 from models.field import Field
 from models.spec.errors import UserError
@@ -41,6 +42,30 @@ class TestCTRModel(ModelTestCase):
         kernel, bias = (np.asarray(w) for w in model.output_layer.weights)
         expected = (representation @ kernel + bias)[:, 0]
         np.testing.assert_allclose(model(INPUTS), expected, rtol=1e-5, atol=1e-6)
+
+    @pytest.mark.parametrize("backbone", backbones.names())
+    def test_every_backbone(self, backbone, tmp_path):
+        self.check_all(lambda: CTRModel(FIELDS, backbone, embedding_dim=4), INPUTS, (3,), tmp_path)
+        model = CTRModel(FIELDS, backbone, embedding_dim=4)
+        assert model.represent(INPUTS).shape == (3, model.representation_dim)
+
+    def test_first_order_by_hand(self):
+        model = CTRModel(FIELDS, "deepfm", embedding_dim=4, backbone_options={"hidden_units": ()})
+        assert model.count_params() == (5 + 4) * 4 + 4 + (5 + 4) + 1 + 2 + 1
+        weights = {w.name: w for w in model.first_order.weights}
+        weights["item_embeddings"].assign([[0], [1], [2], [3], [4]])
+        weights["price_embeddings"].assign([[0], [10], [20], [30]])
+        weights["price_direction"].assign([100])
+        # Item, price's bucket and 100 times its value, mean of the history.
+        expected = [1 + 20 + 50 + 4, 4 + 30 + 1.5, 2 + 10 - 100]
+        np.testing.assert_allclose(model.represent(INPUTS)[:, 0], expected, rtol=1e-6)
+
+    def test_first_order_only_where_the_backbone_asks(self):
+        assert _new().first_order is None
+        model = CTRModel(FIELDS, "wide_deep", embedding_dim=4, embedding_l2=0.5)
+        weights = [*model.embedding.weights, *model.first_order.weights]
+        penalty = 0.5 * sum(float(keras.ops.sum(w**2)) for w in weights)
+        assert float(sum(model.losses)) == pytest.approx(penalty, rel=1e-5)
 
     def test_ignores_other_inputs(self):
         model = _new()
