@@ -4,6 +4,11 @@ import keras
 from keras import ops
 
 from models.field import Field
+from models.options import check_choice
+from models.spec.errors import UserError
+from models.target_attention import TargetAttention
+
+HISTORY_POOLINGS = ("mean", "din", "din_softmax")
 
 
 @keras.saving.register_keras_serializable(package="ctrl")
@@ -14,7 +19,8 @@ class FeatureEmbedding(keras.layers.Layer):
     * numeric: the vector of its bucket plus its normalised value times a learnt direction,
       so that values within a bucket stay apart (a missing value is 0, and has a bucket);
     * set, history: the mean of the vectors of its ids, padding left out; the zero vector
-      where there is none.
+      where there is none. With `history_pooling` the history's vectors are instead summed
+      up by their attention to the target, the field that they are values of.
 
     Fields that name the same table share its weights.
 
@@ -23,6 +29,8 @@ class FeatureEmbedding(keras.layers.Layer):
         dim: width of a vector.
         l2: weight of the L2 penalty on the tables and directions, summed over their
             entries; 0 adds none.
+        history_pooling: how a history becomes one vector: `mean`; `din`, weights from
+            `TargetAttention`, one for each history; `din_softmax`, the same normalised.
 
     Call arguments:
         inputs: dict of the transformed features: int ids `[batch]` or
@@ -34,6 +42,7 @@ class FeatureEmbedding(keras.layers.Layer):
 
     Raises:
         ValueError: there is no field, or fields of one table differ in `num_ids`.
+        UserError: the pooling is unknown, or needs a history's target, which is no field.
 
     Example:
 
@@ -43,7 +52,7 @@ class FeatureEmbedding(keras.layers.Layer):
     ```
     """
 
-    def __init__(self, fields, dim, l2=0.0, **kwargs):
+    def __init__(self, fields, dim, l2=0.0, history_pooling="mean", **kwargs):
         super().__init__(**kwargs)
         # Keras hands a layer its configuration with the fields as plain dicts.
         self.fields = tuple(f if isinstance(f, Field) else Field.from_config(f) for f in fields)
@@ -51,12 +60,29 @@ class FeatureEmbedding(keras.layers.Layer):
             raise ValueError("an embedding needs at least one field")
         self.dim = dim
         self.l2 = l2
+        check_choice("history_pooling", history_pooling, HISTORY_POOLINGS)
+        self.history_pooling = history_pooling
+        self._attentions = {}
+        if history_pooling != "mean":
+            self._attentions = self._new_attentions()
         self._table_sizes = {}
         for field in self.fields:
             size = self._table_sizes.setdefault(field.table, field.num_ids)
             if size != field.num_ids:
                 raise ValueError(f"field {field.name!r} has {field.num_ids} ids, "
                                  f"but table {field.table!r} has {size}")
+
+    def _new_attentions(self):
+        """An attention for each history, by its name."""
+        targets = {field.name for field in self.fields if field.kind == "categorical"}
+        histories = [field for field in self.fields if field.kind == "history"]
+        for field in histories:
+            if field.table not in targets:
+                raise UserError(f"history_pooling is {self.history_pooling!r}, which weighs the history "
+                                f"{field.name!r} by the row's {field.table!r}, but that is no categorical field "
+                                "of the model; add it or take 'mean'")
+        return {field.name: TargetAttention(softmax=self.history_pooling == "din_softmax",
+                                            name=f"{field.name}_attention") for field in histories}
 
     @property
     def input_names(self):
@@ -84,6 +110,8 @@ class FeatureEmbedding(keras.layers.Layer):
             for field in self.fields
             if field.kind == "numeric"
         }
+        for attention in self._attentions.values():
+            attention.build((None, self.dim))
         self.built = True
 
     def call(self, inputs):
@@ -91,6 +119,9 @@ class FeatureEmbedding(keras.layers.Layer):
 
     def _embed(self, field, inputs):
         ids, table = inputs[field.name], self._tables[field.table]
+        if field.name in self._attentions:
+            target = ops.take(table, inputs[field.table], axis=0)
+            return self._attentions[field.name](target, ops.take(table, ids, axis=0), ops.not_equal(ids, 0))
         if field.is_list:
             return self._mean(ids, table)
         vectors = ops.take(table, ids, axis=0)
@@ -115,4 +146,5 @@ class FeatureEmbedding(keras.layers.Layer):
             "fields": [f.to_config() for f in self.fields],
             "dim": self.dim,
             "l2": self.l2,
+            "history_pooling": self.history_pooling,
         }

@@ -125,7 +125,7 @@ class FiBiNET(keras.layers.Layer):
         _, num_fields, dim = input_shape
         return num_fields * (num_fields - 1) * dim
 
-    def compute_output_shape(self, input_shape, first_order_shape=None):
+    def compute_output_shape(self, input_shape):
         deep = self.tower.compute_output_shape((input_shape[0], self._num_products(input_shape)))
         return (input_shape[0], 1 + deep[-1])
 

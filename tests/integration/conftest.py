@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import resource
 import signal
 import subprocess
 import sys
@@ -23,10 +24,10 @@ class Ctrl:
             k: v for k, v in os.environ.items() if not k.startswith(("TF_", "KERAS_", "CUDA_", "GRPC_"))}
         self._environment["PYTHONPATH"] = str(REPOSITORY)
 
-    def __call__(self, *arguments, check: bool = True) -> subprocess.CompletedProcess:
+    def __call__(self, *arguments, check: bool = True, timeout: float = 800) -> subprocess.CompletedProcess:
         """Runs to the end. With `check`, a failure fails the test with the output."""
         done = subprocess.run(
-            [*CTRL, *map(str, arguments)], env=self._environment, capture_output=True, text=True, timeout=800)
+            [*CTRL, *map(str, arguments)], env=self._environment, capture_output=True, text=True, timeout=timeout)
         if check:
             assert done.returncode == 0, done.stdout + done.stderr
         return done
@@ -65,6 +66,11 @@ def components(output: str) -> dict[str, str]:
         elif current and line.startswith("        "):
             found[current] = line.strip()
     return found
+
+
+def peak_memory() -> int:
+    """Bytes of the largest process that was started and has ended."""
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from models import raw_example
 from serving.export import assert_pure_id
-from tests.integration.conftest import components
+from tests.integration.conftest import components, peak_memory
 
 NOISE = ("Warning", "WARNING", "W0000", "E0000", "Traceback", "cuda", "oneDNN", "absl")
 
@@ -60,6 +60,10 @@ def test_the_metadata_say_which_language_model_it_was(run, root):
     assert len(models) == 3 and len(students) == 2
     assert all(m["language_model"].string_value == "minilm" for m in students)
     assert all(m["language_model_pretrained"].int_value == 1 for m in students)
+
+
+def test_it_takes_less_than_4_gigabytes(run):
+    assert peak_memory() < 4e9
 
 
 def test_it_is_quiet(run):
