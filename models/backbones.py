@@ -27,7 +27,11 @@ The representation is also what CTRL aligns with the text (arXiv 2306.02841, sec
 import inspect
 
 from models.auto_int import AutoInt
+from models.dcn import DCN
+from models.dcnv2 import DCNv2
 from models.deep_fm import DeepFM
+from models.fibinet import FiBiNET
+from models.final_mlp import FinalMLP
 from models.pnn import PNN
 from models.spec.errors import UserError
 from models.wide_deep import WideDeep
@@ -35,7 +39,11 @@ from models.x_deep_fm import XDeepFM
 
 _BACKBONES = {
     "autoint": AutoInt,
+    "dcn": DCN,
+    "dcnv2": DCNv2,
     "deepfm": DeepFM,
+    "fibinet": FiBiNET,
+    "finalmlp": FinalMLP,
     "pnn": PNN,
     "wide_deep": WideDeep,
     "xdeepfm": XDeepFM,

@@ -22,6 +22,8 @@ class CTRModel(keras.Model):
         embedding_dim: width of a field's vector.
         backbone_options: dict of the backbone's options; None keeps the defaults.
         embedding_l2: weight of the L2 penalty on the embeddings, those of width 1 included.
+        history_pooling: how the embedding sums a history up: `mean`, `din` or `din_softmax`,
+            see `FeatureEmbedding`. Weights of width 1 are always averaged.
 
     Call arguments:
         inputs: dict of the transformed features, as `FeatureEmbedding` takes them. Keys
@@ -32,7 +34,7 @@ class CTRModel(keras.Model):
         Logits, float32 tensor `[batch]`.
 
     Raises:
-        UserError: the backbone or one of its options is unknown or out of range.
+        UserError: the backbone, one of its options or the pooling is unknown or out of range.
 
     Example:
 
@@ -43,14 +45,16 @@ class CTRModel(keras.Model):
     """
 
     def __init__(self, fields, backbone="autoint", embedding_dim=32, backbone_options=None, embedding_l2=0.0,
-                 **kwargs):
+                 history_pooling="mean", **kwargs):
         super().__init__(**kwargs)
         self.fields = tuple(f if isinstance(f, Field) else Field.from_config(f) for f in fields)
         self.backbone_name = backbone
         self.embedding_dim = embedding_dim
         self.backbone_options = dict(backbone_options or {})
         self.embedding_l2 = embedding_l2
-        self.embedding = FeatureEmbedding(self.fields, embedding_dim, embedding_l2, name="embedding")
+        self.history_pooling = history_pooling
+        self.embedding = FeatureEmbedding(self.fields, embedding_dim, embedding_l2, history_pooling,
+                                          name="embedding")
         self.backbone = backbones.get(backbone, **self.backbone_options)
         self.first_order = None
         if getattr(self.backbone, "first_order", False):
@@ -109,6 +113,7 @@ class CTRModel(keras.Model):
             "embedding_dim": self.embedding_dim,
             "backbone_options": dict(self.backbone_options),
             "embedding_l2": self.embedding_l2,
+            "history_pooling": self.history_pooling,
         }
 
     def _read(self, inputs):

@@ -119,8 +119,8 @@ class _Cross(keras.layers.Layer):
         self.low_rank = low_rank
 
     def build(self, input_shape):
-        width = input_shape[-1]
-        shapes = ((width, width),) if self.low_rank is None else ((width, self.low_rank), (self.low_rank, width))
+        width, rank = input_shape[-1], self.low_rank
+        shapes = ((width, width),) if rank is None else ((width, rank), (rank, width))
         self._kernels = [self.add_weight(name=f"kernel_{i}", shape=shape, initializer="glorot_uniform")
                          for i, shape in enumerate(shapes)]
         self._bias = self.add_weight(name="bias", shape=(width,), initializer="zeros")

@@ -74,13 +74,13 @@ class FeatureEmbedding(keras.layers.Layer):
 
     def _new_attentions(self):
         """An attention for each history, by its name."""
-        targets = {field.name for field in self.fields if field.kind == "categorical"}
+        targets = {f.name for f in self.fields if f.kind == "categorical" and f.table == f.name}
         histories = [field for field in self.fields if field.kind == "history"]
         for field in histories:
             if field.table not in targets:
                 raise UserError(f"history_pooling is {self.history_pooling!r}, which weighs the history "
-                                f"{field.name!r} by the row's {field.table!r}, but that is no categorical field "
-                                "of the model; add it or take 'mean'")
+                                f"{field.name!r} by the row's {field.table!r}, but that is no categorical "
+                                "field of the model; add it or take 'mean'")
         return {field.name: TargetAttention(softmax=self.history_pooling == "din_softmax",
                                             name=f"{field.name}_attention") for field in histories}
 
@@ -115,13 +115,18 @@ class FeatureEmbedding(keras.layers.Layer):
         self.built = True
 
     def call(self, inputs):
-        return ops.stack([self._embed(field, inputs) for field in self.fields], axis=1)
+        vectors = {field.name: self._embed(field, inputs) for field in self.fields
+                   if field.name not in self._attentions}
+        for field in self.fields:
+            if field.name in self._attentions:
+                ids = inputs[field.name]
+                history = ops.take(self._tables[field.table], ids, axis=0)
+                vectors[field.name] = self._attentions[field.name](
+                    vectors[field.table], history, ops.not_equal(ids, 0))
+        return ops.stack([vectors[field.name] for field in self.fields], axis=1)
 
     def _embed(self, field, inputs):
         ids, table = inputs[field.name], self._tables[field.table]
-        if field.name in self._attentions:
-            target = ops.take(table, inputs[field.table], axis=0)
-            return self._attentions[field.name](target, ops.take(table, ids, axis=0), ops.not_equal(ids, 0))
         if field.is_list:
             return self._mean(ids, table)
         vectors = ops.take(table, ids, axis=0)

@@ -75,12 +75,16 @@ class FiBiNET(keras.layers.Layer):
     def build(self, input_shape):
         _, num_fields, dim = input_shape
         if num_fields < 2:
-            raise UserError("backbone fibinet: it models pairs of fields, but there is one field alone; add a "
-                            "feature or take another backbone")
+            raise UserError("backbone fibinet: it models pairs of fields, but there is one field alone; "
+                            "add a feature or take another backbone")
         reduced = max(1, num_fields // self.reduction_ratio)
-        self._squeeze, self._excite = (
-            self.add_weight(name=name, shape=shape, initializer="glorot_uniform")
-            for name, shape in (("squeeze", (num_fields, reduced)), ("excite", (reduced, num_fields))))
+        self._squeeze = self.add_weight(
+            name="squeeze", shape=(num_fields, reduced), initializer="glorot_uniform")
+        # Glorot's limit, but no negative values: the inner layer has none either, so a field whose weights
+        # happen to be negative would have the factor 0 in every row, and no gradient to leave it.
+        self._excite = self.add_weight(
+            name="excite", shape=(reduced, num_fields),
+            initializer=keras.initializers.RandomUniform(0, (6 / (reduced + num_fields)) ** 0.5))
         # The last field is never the first of a pair, so it has no matrix.
         matrices = {"all": 1, "each": num_fields - 1, "interaction": num_fields * (num_fields - 1) // 2}
         # Glorot's limit for one matrix of those side by side.
@@ -118,8 +122,11 @@ class FiBiNET(keras.layers.Layer):
             return [self._kernel] * firsts
         if self.bilinear_type == "each":
             return ops.split(self._kernel, firsts, axis=-1)
-        ends = [dim * sum(firsts - j for j in range(i + 1)) for i in range(firsts - 1)]
-        return ops.split(self._kernel, ends, axis=-1)
+        kernels, start = [], 0
+        for seconds in range(firsts, 0, -1):
+            kernels.append(self._kernel[:, start : start + seconds * dim])
+            start += seconds * dim
+        return kernels
 
     def _num_products(self, input_shape):
         _, num_fields, dim = input_shape

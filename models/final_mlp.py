@@ -59,7 +59,8 @@ class FinalMLP(keras.layers.Layer):
     """
 
     def __init__(self, hidden_units=(256, 128, 64), hidden_units_2=None, num_heads=2, feature_gating=True,
-                 gate_units=(64,), gate_fields_1=(), gate_fields_2=(), batch_norm=True, dropout=0.1, **kwargs):
+                 gate_units=(64,), gate_fields_1=(), gate_fields_2=(), batch_norm=True, dropout=0.1,
+                 **kwargs):
         super().__init__(**kwargs)
         check_units("hidden_units", hidden_units, 1)
         check_whole("num_heads", num_heads, 1)
@@ -70,8 +71,8 @@ class FinalMLP(keras.layers.Layer):
         streams = (hidden_units, hidden_units if hidden_units_2 is None else hidden_units_2)
         for name, units in zip(("hidden_units", "hidden_units_2"), streams):
             if units[-1] % num_heads:
-                raise UserError(f"{name} ends with {units[-1]}, which is no multiple of num_heads {num_heads}; "
-                                "change one of them")
+                raise UserError(f"{name} ends with {units[-1]}, which is no multiple of num_heads "
+                                f"{num_heads}; change one of them")
         for name, positions in (("gate_fields_1", gate_fields_1), ("gate_fields_2", gate_fields_2)):
             if not isinstance(positions, (list, tuple)):
                 raise UserError(f"{name} is {positions!r}; it must be a list of fields' positions, as [0, 2]")
@@ -92,8 +93,8 @@ class FinalMLP(keras.layers.Layer):
         if self.feature_gating:
             for i, positions in enumerate(self.gate_fields, start=1):
                 if max(positions, default=0) >= num_fields:
-                    raise UserError(f"backbone finalmlp: gate_fields_{i} has {max(positions)}, but the last of "
-                                    f"the {num_fields} fields is {num_fields - 1}")
+                    raise UserError(f"backbone finalmlp: gate_fields_{i} has {max(positions)}, but the last "
+                                    f"of the {num_fields} fields is {num_fields - 1}")
                 gate = _Gate(positions, self.gate_units, name=f"gate_{i}")
                 gate.build(input_shape)
                 self._gates.append(gate)

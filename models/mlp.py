@@ -37,7 +37,8 @@ class MLP(keras.layers.Layer):
     ```
     """
 
-    def __init__(self, hidden_units=(256, 128, 64), dropout=0.1, batch_norm=True, activation="relu", **kwargs):
+    def __init__(self, hidden_units=(256, 128, 64), dropout=0.1, batch_norm=True, activation="relu",
+                 **kwargs):
         super().__init__(**kwargs)
         check_units("hidden_units", hidden_units)
         check_share("dropout", dropout)

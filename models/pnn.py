@@ -93,7 +93,8 @@ def _inner_products(inputs):
     """Inner products of all pairs of fields `i < j`, by `i` and then `j`: `[batch, pairs]`."""
     num_fields = inputs.shape[1]
     first, second = np.triu_indices(num_fields, k=1)
-    products = ops.reshape(ops.matmul(inputs, ops.transpose(inputs, (0, 2, 1))), (-1, num_fields * num_fields))
+    products = ops.matmul(inputs, ops.transpose(inputs, (0, 2, 1)))
+    by_pair = ops.transpose(ops.reshape(products, (-1, num_fields * num_fields)))
     # Whole rows are gathered, and their gradients scattered, at more than twice the speed of single entries
     # once fields are many.
-    return ops.transpose(ops.take(ops.transpose(products), first * num_fields + second, axis=0))
+    return ops.transpose(ops.take(by_pair, first * num_fields + second, axis=0))

@@ -147,6 +147,8 @@ class RunConfig(_Part):
         backbone: name of the ID model's backbone.
         backbone_options: its own options.
         embedding_dim: width of an embedding.
+        history_pooling: how a history becomes one vector: `mean`, or `din` or
+            `din_softmax`, attention from the item at hand (arXiv 1706.06978).
         language_model: `minilm`, `tiny-random`, a keras-hub preset, or a local directory.
         text_mode: `frozen` encodes each distinct text once; `finetune` trains the
             language model on each row's sentence, as the paper does.
@@ -159,6 +161,7 @@ class RunConfig(_Part):
     backbone: str = "autoint"
     backbone_options: dict[str, Any] = {}
     embedding_dim: int = pydantic.Field(32, ge=1)
+    history_pooling: Literal["mean", "din", "din_softmax"] = "mean"
     language_model: str = "minilm"
     text_mode: Literal["frozen", "finetune"] = "frozen"
     max_tokens: int = pydantic.Field(64, ge=8)

@@ -57,7 +57,8 @@ class Stage:
         """A new ID model, built, with initial weights."""
         model = CTRModel(
             self.fields, backbone=self.config.backbone, embedding_dim=self.config.embedding_dim,
-            backbone_options=self.config.backbone_options, embedding_l2=self.config.training.embedding_l2)
+            backbone_options=self.config.backbone_options, embedding_l2=self.config.training.embedding_l2,
+            history_pooling=self.config.history_pooling)
         self.build(model)
         return model
 

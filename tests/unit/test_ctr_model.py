@@ -45,9 +45,17 @@ class TestCTRModel(ModelTestCase):
 
     @pytest.mark.parametrize("backbone", backbones.names())
     def test_every_backbone(self, backbone, tmp_path):
-        self.check_all(lambda: CTRModel(FIELDS, backbone, embedding_dim=4), INPUTS, (3,), tmp_path)
+        rng = np.random.default_rng(1)
+        # So many rows that no ReLU unit is shut for all, as the one of FiBiNET's SENET may be for three.
+        inputs = {
+            "item": rng.integers(1, 5, 50),
+            "price": rng.integers(1, 4, 50),
+            "price_value": rng.normal(size=50).astype("float32"),
+            "liked": rng.integers(0, 5, (50, 2)),
+        }
+        self.check_all(lambda: CTRModel(FIELDS, backbone, embedding_dim=4), inputs, (50,), tmp_path)
         model = CTRModel(FIELDS, backbone, embedding_dim=4)
-        assert model.represent(INPUTS).shape == (3, model.representation_dim)
+        assert model.represent(inputs).shape == (50, model.representation_dim)
 
     def test_first_order_by_hand(self):
         model = CTRModel(FIELDS, "deepfm", embedding_dim=4, backbone_options={"hidden_units": ()})
@@ -95,6 +103,15 @@ class TestCTRModel(ModelTestCase):
         model = _new()
         model.save(tmp_path / "model.keras")
         loaded = keras.models.load_model(tmp_path / "model.keras")
+        np.testing.assert_array_equal(loaded(INPUTS), model(INPUTS))
+
+    def test_history_pooling_reaches_the_embedding_alone(self, tmp_path):
+        model = CTRModel(FIELDS, "deepfm", embedding_dim=4, history_pooling="din")
+        assert model.embedding.history_pooling == "din"
+        assert model.first_order.history_pooling == "mean"
+        model.save(tmp_path / "model.keras")
+        loaded = keras.models.load_model(tmp_path / "model.keras")
+        assert loaded.get_config() == model.get_config()
         np.testing.assert_array_equal(loaded(INPUTS), model(INPUTS))
 
     def test_unknown_backbone(self):

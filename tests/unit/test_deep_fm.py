@@ -38,7 +38,8 @@ class TestDeepFM(ModelTestCase):
         v, w = _inputs()
         output = np.asarray(layer(v, w))
         kernel, bias = (np.asarray(x) for x in layer.weights)
-        np.testing.assert_allclose(output[:, 2:], np.maximum(v.reshape(6, 12) @ kernel + bias, 0), rtol=1e-5, atol=1e-6)
+        expected = np.maximum(v.reshape(6, 12) @ kernel + bias, 0)
+        np.testing.assert_allclose(output[:, 2:], expected, rtol=1e-5, atol=1e-6)
 
     @pytest.mark.parametrize("options, words", [
         ({"hidden_units": (4, 0)}, "hidden_units has 0"),

@@ -3,6 +3,7 @@ import pytest
 
 from models.feature_embedding import FeatureEmbedding
 from models.field import Field
+from models.spec.errors import UserError
 from tests.model_test_case import ModelTestCase
 
 FIELDS = (
@@ -60,3 +61,39 @@ class TestFeatureEmbedding(ModelTestCase):
         layer._tables["price"].assign([[1, 2], [0, 0], [0, 3], [0, 0]])
         layer._directions["price"].assign([0.0, 4.0])
         assert float(sum(layer.losses)) == pytest.approx(0.5 * (1 + 4 + 9 + 16))
+
+    @pytest.mark.parametrize("pooling", ["din", "din_softmax"])
+    def test_basics_with_attention(self, pooling, tmp_path):
+        self.check_all(lambda: FeatureEmbedding(FIELDS, 8, history_pooling=pooling),
+                       INPUTS, (2, 4, 8), tmp_path)
+
+    @pytest.mark.parametrize("pooling", ["din", "din_softmax"])
+    def test_attention_is_that_of_the_item_to_the_history(self, pooling):
+        layer = FeatureEmbedding(FIELDS, 2, history_pooling=pooling)
+        layer.build()
+        _set_tables(layer)
+        output, attention = np.asarray(layer(INPUTS)), layer._attentions["liked"]
+        assert attention.softmax == (pooling == "din_softmax")
+        vectors = np.array([[i, 10 * i] for i in range(5)], "float32")
+        expected = attention(vectors[INPUTS["item"]], vectors[INPUTS["liked"]], INPUTS["liked"] > 0)
+        np.testing.assert_allclose(output[:, 3], expected, rtol=1e-5)
+        mean = FeatureEmbedding(FIELDS, 2)
+        mean.build()
+        _set_tables(mean)
+        np.testing.assert_allclose(output[:, :3], np.asarray(mean(INPUTS))[:, :3], err_msg="the other fields")
+
+    def test_a_history_has_an_attention_of_its_own(self):
+        seen = Field("seen", "history", 5, "item", max_length=3)
+        layer = FeatureEmbedding([*FIELDS, seen], 2, history_pooling="din")
+        layer.build()
+        assert sorted(layer._attentions) == ["liked", "seen"]
+        one = FeatureEmbedding(FIELDS, 2, history_pooling="din")
+        one.build()
+        assert layer.count_params() - one.count_params() == (8 * 64 + 64) + (64 * 32 + 32) + (32 + 1)
+
+    def test_refuses_a_pooling_that_cannot_be(self):
+        with pytest.raises(UserError, match="is 'sum'; it must be one of: mean, din, din_softmax"):
+            FeatureEmbedding(FIELDS, 2, history_pooling="sum")
+        with pytest.raises(UserError, match="history 'liked' by the row's 'item', but that is no"):
+            FeatureEmbedding(FIELDS[1:], 2, history_pooling="din")
+        FeatureEmbedding(FIELDS[:2], 2, history_pooling="din").build()

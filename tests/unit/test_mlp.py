@@ -21,7 +21,8 @@ class TestMLP(ModelTestCase):
     def test_by_hand(self):
         layer = MLP((2, 1), dropout=0.0, batch_norm=False)
         layer.build((None, 2))
-        layer.set_weights([np.array([[1, -1], [2, 0.5]]), np.array([0, 1]), np.array([[3], [10]]), np.array([-4])])
+        layer.set_weights(
+            [np.array([[1, -1], [2, 0.5]]), np.array([0, 1]), np.array([[3], [10]]), np.array([-4])])
         # [1, 1]: relu(3, 0.5) = (3, 0.5), 9 + 5 - 4; [-1, -1]: relu(-3, 1.5) = (0, 1.5), 15 - 4;
         # [0, -2]: relu(-4, 0) = (0, 0), relu(-4).
         np.testing.assert_allclose(layer(np.array([[1, 1], [-1, -1], [0, -2]], "float32")), [[10], [11], [0]])

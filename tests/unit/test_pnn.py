@@ -42,7 +42,8 @@ class TestPNN(ModelTestCase):
             signal = row.ravel() @ linear + bias
             pairs = [(i, j) for i in range(4) for j in range(i + 1, 4)]
             signal += sum(weights * (row[i] @ row[j]) for weights, (i, j) in zip(inner, pairs))
-            signal += np.einsum("de,deh->h", sum(np.outer(a, b) for a in row for b in row), outer.reshape(3, 3, 5))
+            superposed = sum(np.outer(a, b) for a in row for b in row)
+            signal += np.einsum("de,deh->h", superposed, outer.reshape(3, 3, 5))
             np.testing.assert_allclose(found, np.maximum(signal, 0), rtol=1e-4, atol=1e-5)
 
     def test_one_field_has_no_pairs(self):

@@ -56,7 +56,8 @@ class TestXDeepFM(ModelTestCase):
         v, w = _inputs()
         output = np.asarray(layer(v, w))
         kernel, bias = (np.asarray(x) for x in layer.tower.weights)
-        np.testing.assert_allclose(output[:, 3:], np.maximum(v.reshape(6, 12) @ kernel + bias, 0), rtol=1e-5, atol=1e-6)
+        expected = np.maximum(v.reshape(6, 12) @ kernel + bias, 0)
+        np.testing.assert_allclose(output[:, 3:], expected, rtol=1e-5, atol=1e-6)
 
     @pytest.mark.parametrize("options, words", [
         ({"cin_units": ()}, r"cin_units is \(\); it must be a list of 1 or more widths"),
