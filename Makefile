@@ -21,7 +21,7 @@ setup: $(STAMP)
 # The lock holds every dependency with its hash, so nothing is resolved (--no-deps). A few of them, and
 # the package itself, are built here: with the locked setuptools and wheel, which come first.
 $(STAMP): requirements.lock setup.py
-	@if python3.10 -c '' 2>/dev/null; then \
+	@if python3.10 -c 'import ensurepip' 2>/dev/null; then \
 	  python3.10 -m venv --clear $(VENV) && pip="$(BIN)/python -m pip install -qq --disable-pip-version-check"; \
 	elif command -v uv >/dev/null; then \
 	  uv venv --quiet --clear --python 3.10 $(VENV) && pip="uv pip install --quiet --python $(BIN)/python"; \

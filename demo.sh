@@ -16,6 +16,7 @@ for _ in $(seq 120); do
   kill -0 $server || exit 1
   sleep 0.5
 done
+[ -s "$port_file" ] || { echo "demo: the server was not ready within a minute" >&2; exit 1; }
 
 head -6 "$ROOT/sample/data/sample.csv" > "$rows"
 echo

@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 
 from models.spec.feature import Feature
+from models.spec.value_text import value_text
 
 
-def feature_values(feature: Feature, value) -> list:
+def feature_values(feature: Feature, value, decimal: str = ".") -> list:
     """The values that a raw example holds for a cell.
 
     Args:
         feature: whose cell it is.
         value: a string, bytes, number, boolean, None, or a list of them. A set or
             history in one string is cut at the feature's separator.
+        decimal: `source.decimal`, the decimal sign of a number that is text.
 
     Returns:
         Strings, or floats for a numeric feature; empty for a missing value. At most one
@@ -46,25 +48,9 @@ def feature_values(feature: Feature, value) -> list:
     if feature.kind != "numeric":
         return [text]
     try:
-        number = float(text)
+        number = float(text.replace(decimal, "."))
     except ValueError:
         raise ValueError(f"column '{column}' is {text!r}, not a number") from None
     if math.isinf(number):
         raise ValueError(f"column '{column}' is infinite, not a number")
     return [] if math.isnan(number) else [number]
-
-
-def value_text(value) -> str:
-    """A cell's value as text, without surrounding blanks; "" for None and NaN."""
-    if value is None:
-        return ""
-    if isinstance(value, bytes):
-        value = value.decode()
-    if isinstance(value, bool):
-        return str(int(value))
-    if isinstance(value, float):
-        if math.isnan(value):
-            return ""
-        # A nullable integer column of Parquet arrives as floats: 7.0 is the category 7.
-        return str(int(value)) if value.is_integer() else repr(value)
-    return str(value).strip()

@@ -24,7 +24,6 @@ def make_dataset(
     seed: int | None = None,
     text_tables: Mapping[str, TextTable] | None = None,
     drop_remainder: bool = False,
-    repeat: bool = False,
 ) -> tf.data.Dataset:
     """Batches of transformed examples; memory does not grow with the number of rows.
 
@@ -41,7 +40,6 @@ def make_dataset(
             `<name>_text_index`, int32, a row of the table's vectors. Absent, text keys
             are left out, and not even parsed.
         drop_remainder: whether a last, smaller batch is left out.
-        repeat: whether the rows begin anew at their end.
 
     Returns:
         Dataset of (features by name, label float32 [batch]).
@@ -85,8 +83,6 @@ def make_dataset(
         cycle_length=min(len(files), _PARALLEL_FILES), block_length=64, num_parallel_calls=tf.data.AUTOTUNE)
     if shuffle_buffer:
         dataset = dataset.shuffle(shuffle_buffer, seed=seed)
-    if repeat:
-        dataset = dataset.repeat()
     # Whole batches are parsed at once: a call a row costs many times more.
     dataset = dataset.batch(batch_size, drop_remainder=drop_remainder)
     dataset = dataset.map(parse, num_parallel_calls=tf.data.AUTOTUNE)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
-from models.spec.dataset_spec import LABEL, DatasetSpec
+from models.spec.dataset_spec import DatasetSpec
 
 Values = Mapping[str, Sequence]
 
@@ -40,16 +40,13 @@ def decode(serialized: bytes) -> dict[str, list]:
     }
 
 
-def feature_spec(spec: DatasetSpec, with_label: bool = False) -> dict[str, tf.io.VarLenFeature]:
+def feature_spec(spec: DatasetSpec) -> dict[str, tf.io.VarLenFeature]:
     """What `tf.io.parse_example` needs for the features that the ID model reads.
 
     All are of variable length, so that missing values and features absent from a
     request parse.
     """
-    parsed = {
+    return {
         f.name: tf.io.VarLenFeature(tf.float32 if f.kind == "numeric" else tf.string)
         for f in spec.model_features
     }
-    if with_label:
-        parsed[LABEL] = tf.io.VarLenFeature(tf.int64)
-    return parsed

@@ -11,6 +11,8 @@ import sys
 from models.spec.errors import UserError
 
 _ROOT = "ctrl_root"
+_MODEL = "ctr"
+_KEPT = "interrupted; everything that was finished is kept: the same command goes on from there"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -27,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on from here", file=sys.stderr)
+        print("interrupted", file=sys.stderr)
         return 130
 
 
@@ -57,13 +59,14 @@ def _parser() -> argparse.ArgumentParser:
     preview = commands.add_parser("preview", help="show what a specification makes of a log, without a run")
     _dataset(preview)
     _root(preview)
-    preview.add_argument("--rows", type=int, default=5, help="rows shown (default 5)")
-    preview.add_argument("--limit", type=int, default=200_000, help="rows read at most (default 200000)")
+    preview.add_argument("--rows", type=_positive, default=5, help="rows shown (default 5)")
+    preview.add_argument("--limit", type=_positive, default=200_000, help="rows read at most (default 200000)")
     preview.set_defaults(handler=_preview)
 
     serve = commands.add_parser("serve", help="serve the pushed model over gRPC")
     _root(serve)
-    serve.add_argument("--dataset", help="whose model, when the root holds several")
+    serve.add_argument("--dataset", metavar="NAME|SPEC.yaml", help="whose model, when the root holds several")
+    serve.add_argument("--model", metavar="NAME", help="which model, when the dataset has several")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
     serve.add_argument("--port", type=int, default=8500, help="port; 0 takes a free one (default 8500)")
     serve.add_argument("--port-file", metavar="FILE", help="write the port here once ready")
@@ -72,8 +75,11 @@ def _parser() -> argparse.ArgumentParser:
     predict = commands.add_parser("predict", help="ask a server for the probabilities of rows")
     predict.add_argument("--target", required=True, metavar="HOST:PORT")
     predict.add_argument("--input", required=True, metavar="FILE", help="rows: .csv with a header, or .jsonl")
-    predict.add_argument("--dataset", required=True, metavar="NAME|SPEC.yaml", help="whose columns the rows have")
-    predict.add_argument("--model", default="ctr", help="name of the served model (default ctr)")
+    _root(predict)
+    predict.add_argument("--dataset", metavar="NAME|SPEC.yaml",
+                         help="whose columns the rows have (default: those of the model pushed below the root)")
+    predict.add_argument("--model", metavar="NAME",
+                         help=f"name of the served model (default: of the one below the root, else {_MODEL})")
     predict.add_argument("--format", choices=("table", "json", "csv"), default="table")
     predict.set_defaults(handler=_predict)
     return parser
@@ -90,30 +96,40 @@ def _root(parser: argparse.ArgumentParser) -> None:
                         help=f"folder of everything that runs write (default {_ROOT})")
 
 
-def _layout(options, spec):
-    from pipeline.layout import RunLayout
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return number
 
-    return RunLayout(options.root.resolve() / spec.name)
+
+def _is_known(dataset: str) -> bool:
+    """Whether `datasets.load` takes it: a built-in name, or a file."""
+    from pipeline import datasets
+
+    return dataset in datasets.names() or dataset.endswith((".yaml", ".yml")) or os.path.isfile(dataset)
 
 
 def _run(options) -> int:
     from pipeline import console, datasets, run
     from pipeline.config import RunConfig
+    from pipeline.layout import RunLayout
 
     spec = datasets.load(options.dataset)
     config = RunConfig.load(spec.name, options.config, options.settings, options.smoke)
-    layout = _layout(options, spec)
+    layout = RunLayout.below(options.root, spec.name)
+    layout.check_writable()
     console.set_environment()
     log = layout.logs / f"{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
-    with console.quiet(log) as logger:
+    with console.quiet(log) as logger, console.leave_on_interrupt(_KEPT):
         try:
             run.run(spec, config, layout, options.data_dir)
         except UserError:
             raise
         except Exception as error:
-            logger.error("failed: %s: %s", type(error).__name__, str(error).strip().split("\n")[-1][:500])
+            last_line = str(error).strip().split("\n")[-1][:500]
+            logger.error("failed: %s%s", type(error).__name__, last_line and f": {last_line}")
             console.keep_traceback(error)
-            logger.info("everything that was finished is kept: the same command goes on from there")
             logger.info("details: %s", log)
             return 1
     return 0
@@ -135,9 +151,13 @@ def _init(options) -> None:
 
 def _preview(options) -> None:
     from pipeline import console, datasets, preview
+    from pipeline.layout import RunLayout
 
     spec = datasets.load(options.dataset)
-    layout = _layout(options, spec)
+    layout = RunLayout.below(options.root, spec.name)
+    # A log of the user's own is only read; the others are generated or prepared below the root.
+    if options.dataset in datasets.names() or spec.source.format == "tfds":
+        layout.check_writable()
     console.set_environment()
     spec = datasets.materialise(spec, layout.data)
     print(preview.render(preview.preview(
@@ -145,10 +165,13 @@ def _preview(options) -> None:
 
 
 def _serve(options) -> None:
-    from pipeline import console
+    from pipeline import console, datasets
     from pipeline.layout import find_serving
 
-    served = find_serving(options.root, options.dataset)
+    dataset = options.dataset
+    if dataset and _is_known(dataset):
+        dataset = datasets.load(dataset).name
+    served = find_serving(options.root, dataset, options.model)
     console.set_environment()
     from serving.server import serve
 
@@ -156,10 +179,24 @@ def _serve(options) -> None:
 
 
 def _predict(options) -> None:
-    from pipeline import console, datasets
+    from pipeline import console
 
-    spec = datasets.load(options.dataset)
+    spec, model = _of_rows(options)
     console.set_environment()
     from serving.client import predict_file, render
 
-    print(render(predict_file(options.target, options.input, spec, options.model), options.format))
+    print(render(predict_file(options.target, options.input, spec, model), options.format))
+
+
+def _of_rows(options):
+    """The specification whose columns the rows have, and the served model's name."""
+    from pipeline import datasets
+    from pipeline.layout import find_serving, served_spec
+
+    if options.dataset and _is_known(options.dataset):
+        return datasets.load(options.dataset), options.model or _MODEL
+    try:
+        served = find_serving(options.root, options.dataset, options.model)
+        return served_spec(served), served.name
+    except UserError as error:
+        raise UserError(f"{error}\nOr say with --dataset NAME|SPEC.yaml which columns the rows have.") from error

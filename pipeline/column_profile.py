@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from models.spec.label_rule import NEGATIVE, POSITIVE
+from models.spec.iso_time import read_iso_time
+from models.spec.label_rule import read_click
 
 SEPARATORS = ("|", ";", ", ")
 # Up to so many different whole numbers are codes rather than amounts.
@@ -20,6 +21,9 @@ AMOUNT_WORDS = {"price", "cost", "amount", "revenue", "income", "salary", "dista
 MAX_LEVELS = 10
 # Share of a number column's cells that may be something else: what ingestion lets pass by default.
 MAX_MALFORMED = 0.01
+# `01/03/2023 10:00`, `Mar 1, 2023`, `Wed 1 March 2023`: dates as people write them.
+DATE_LIKE = re.compile(
+    r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}\b|([A-Z][a-z]{2,8},? )?(\d{1,2}[ -][A-Z]|[A-Z])[a-z]{2,8}[ -]\d", re.IGNORECASE)
 
 
 class ColumnProfile:
@@ -28,6 +32,7 @@ class ColumnProfile:
     Args:
         name: the column's name.
         values: its cells: text, or for Parquet any Python value, lists too.
+        decimal: the log's decimal sign, `.` or `,`.
 
     Attributes:
         words: the name's words in lower case: `userAge` and `user_age` give
@@ -35,6 +40,7 @@ class ColumnProfile:
         present: the cells that hold something, as text; entries joined for lists.
         missing: share of the cells that hold nothing, 0 to 1.
         counts: how often each of `present` occurs.
+        decimal_comma: whether the cells are numbers with a decimal comma.
         separator: what divides the entries of a cell, when cells hold several;
             `""` for Parquet's own lists, None for a column of single values.
 
@@ -45,7 +51,7 @@ class ColumnProfile:
     ```
     """
 
-    def __init__(self, name: str, values: Sequence):
+    def __init__(self, name: str, values: Sequence, decimal: str = "."):
         self.name = name
         self.words = tuple(w.lower() for w in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name))
         cells = [v for v in values if not _is_missing(v)]
@@ -55,12 +61,13 @@ class ColumnProfile:
         self._lists = cells if self._native_lists else None
         self.present = ["|".join(map(_text, v)) if self._native_lists else _text(v) for v in cells]
         self.counts = collections.Counter(self.present)
+        self.decimal_comma = decimal == "," and has_decimal_commas(self.present, least=0)
         self.separator = "" if self._native_lists else self._find_separator()
 
     @functools.cached_property
     def numbers(self) -> np.ndarray | None:
         """The different values as float64, ascending; None when more than a few cells hold no number."""
-        found = {value: _number(value) for value in self.counts}
+        found = {value: self._number(value) for value in self.counts}
         others = sum(self.counts[value] for value, number in found.items() if number is None)
         # Malformed cells are for ingestion to set aside; they do not make a category of a price.
         if others > MAX_MALFORMED * len(self.present):
@@ -72,7 +79,7 @@ class ColumnProfile:
     @property
     def is_binary(self) -> bool:
         """Whether every value is a click's: 0 or 1, false or true, no or yes."""
-        return bool(self.counts) and all(v.lower() in POSITIVE | NEGATIVE for v in self.counts)
+        return bool(self.counts) and all(read_click(v) is not None for v in self.counts)
 
     @property
     def is_amount(self) -> bool:
@@ -92,12 +99,25 @@ class ColumnProfile:
             return True
         if self.numbers is not None or not self.counts:
             return False
+        return self.unread_moment is None
+
+    @functools.cached_property
+    def unread_moment(self) -> str | None:
+        """The first value that is no ISO 8601 time, or None."""
         for value in list(self.counts)[:200]:
             try:
-                datetime.datetime.fromisoformat(value.replace("Z", "+00:00"))
+                read_iso_time(value)
             except ValueError:
-                return False
-        return True
+                return value
+        return None
+
+    @property
+    def is_unread_moment(self) -> bool:
+        """Whether the values look like dates, in a form that ingestion cannot read."""
+        if self._moments or self.numbers is not None or not self.counts or self.unread_moment is None:
+            return False
+        sample = list(self.counts)[:200]
+        return sum(bool(DATE_LIKE.match(value)) for value in sample) > 0.5 * len(sample)
 
     @property
     def is_code(self) -> bool:
@@ -134,8 +154,9 @@ class ColumnProfile:
         """
         if kind == "numeric":
             low, middle, high = np.quantile(self._all_numbers, (0, 0.5, 1), method="nearest")
-            text = f"numbers from {_text(float(low))} to {_text(float(high))}, median {_text(float(middle))}"
-            others = sum(n for v, n in self.counts.items() if _number(v) is None)
+            commas = " with a decimal comma:" if self.decimal_comma else ""
+            text = f"numbers{commas} from {_text(float(low))} to {_text(float(high))}, median {_text(float(middle))}"
+            others = sum(n for v, n in self.counts.items() if self._number(v) is None)
             text += f"; {others:,} malformed" if others else ""
         elif kind == "time":
             text = f"from {self._moment(min)} to {self._moment(max)}"
@@ -152,7 +173,7 @@ class ColumnProfile:
 
     @property
     def _all_numbers(self) -> np.ndarray:
-        numbers = np.array([number for v in self.present if (number := _number(v)) is not None])
+        numbers = np.array([number for v in self.present if (number := self._number(v)) is not None])
         return numbers[~np.isnan(numbers)]
 
     def _moment(self, extreme) -> str:
@@ -165,13 +186,19 @@ class ColumnProfile:
             return _text(value)
         return f"{datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
 
+    def _number(self, text: str) -> float | None:
+        try:
+            return float(text.replace(",", ".") if self.decimal_comma else text)
+        except ValueError:
+            return None
+
     def _find_separator(self) -> str | None:
         """A separator that is there often, between entries that recur.
 
         Judged on the different cells: `Matrix, The` comes back with every click on it,
         yet its halves recur in no other title.
         """
-        if not self.counts or self._moments:
+        if not self.counts or self._moments or self.decimal_comma:
             return None
         for separator in SEPARATORS:
             lists = [_split(c, separator) for c in self.counts]
@@ -182,6 +209,14 @@ class ColumnProfile:
             if several >= 0.2 * len(lists) and count >= recurrence * distinct:
                 return separator
         return None
+
+
+def has_decimal_commas(cells: Sequence[str], least: float = 0.5) -> bool:
+    """Whether cells are numbers, more than a share `least` of them with a decimal comma, as `12,5`."""
+    cells = [c for c in cells if c.strip()]
+    numbers = [c for c in cells if re.fullmatch(r"\s*[-+]?\d+(,\d+)?\s*", c)]
+    with_comma = sum("," in c for c in numbers)
+    return with_comma > least * len(cells) and len(cells) - len(numbers) <= MAX_MALFORMED * len(cells)
 
 
 def share(value: float) -> str:
@@ -200,13 +235,6 @@ def shorten(value: str, length: int = 30) -> str:
 
 def _split(cell: str, separator: str) -> list[str]:
     return [e for e in (e.strip() for e in cell.split(separator.strip() or separator)) if e]
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
 
 
 def _is_missing(value) -> bool:

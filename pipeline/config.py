@@ -49,6 +49,10 @@ class Data(_Part):
     max_drift: float = pydantic.Field(0.3, ge=0, le=1)
 
 
+# Of the image tensorflow/serving: the version of TensorFlow that trains.
+SERVING_TAG = "2.16.1"
+
+
 class Training(_Part):
     """How a model is trained on clicks: plain backbone, teacher and student alike.
 
@@ -79,9 +83,11 @@ class Alignment(_Part):
         batch_size: rows a step, and so the number of in-batch negatives plus one.
         learning_rate: AdamW's peak; warmed up from `warmup_from`.
         warmup_from: learning rate of the first step.
+        weight_decay: of AdamW.
         warmup_share: share of all steps spent warming up.
         temperature: of the contrastive loss. The paper's 0.7 goes with its own,
             unstated, scale of the similarity.
+        learn_temperature: whether it is trained, from there.
         num_subspaces: the number M of sub-vectors of the fine-grained similarity.
         subspace_width: dimensions of one sub-vector.
         normalize: whether sub-vectors have unit length.
@@ -91,8 +97,10 @@ class Alignment(_Part):
     batch_size: int = pydantic.Field(1024, ge=2)
     learning_rate: float = pydantic.Field(5e-4, gt=0)
     warmup_from: float = pydantic.Field(1e-5, gt=0)
+    weight_decay: float = pydantic.Field(1e-5, ge=0)
     warmup_share: float = pydantic.Field(0.1, ge=0, lt=1)
     temperature: float = pydantic.Field(0.1, gt=0)
+    learn_temperature: bool = False
     num_subspaces: int = pydantic.Field(2, ge=1)
     subspace_width: int = pydantic.Field(64, ge=1)
     normalize: bool = True
@@ -104,11 +112,14 @@ class Distillation(_Part):
     Args:
         weight: of the teacher's soft labels; 0 is the paper, and trains no teacher.
         temperature: of the soft labels.
+        feature_weight: of the distance of the student's representation from the
+            teacher's; 0 leaves that term out.
         teacher_epochs: at most so many.
     """
 
     weight: float = pydantic.Field(0.5, ge=0)
     temperature: float = pydantic.Field(1.0, gt=0)
+    feature_weight: float = pydantic.Field(0.0, ge=0)
     teacher_epochs: int = pydantic.Field(5, ge=1)
 
 
@@ -154,6 +165,9 @@ class RunConfig(_Part):
             language model on each row's sentence, as the paper does.
         max_tokens: a longer text is cut.
         plain_backbone: train the backbone without alignment too, to report the gain.
+        infra_validation: whether the student is loaded in stock TensorFlow Serving before
+            it is pushed, by Docker: `auto` does so where its image is there already, `on`
+            fetches it.
         seed: of initial weights and shuffling.
         model_name: under which the model is served.
     """
@@ -166,6 +180,7 @@ class RunConfig(_Part):
     text_mode: Literal["frozen", "finetune"] = "frozen"
     max_tokens: int = pydantic.Field(64, ge=8)
     plain_backbone: bool = True
+    infra_validation: Literal["auto", "on", "off"] = "auto"
     seed: int = 1
     model_name: str = pydantic.Field("ctr", pattern=r"^[A-Za-z0-9_-]+$")
     ingestion: Ingestion = Ingestion()
@@ -205,7 +220,7 @@ class RunConfig(_Part):
             key, separator, text = setting.partition("=")
             if not separator or not key:
                 raise UserError(f"--set {setting}: is not KEY=VALUE, as alignment.epochs=2")
-            nested: Any = yaml.safe_load(text)
+            nested: Any = _parse(text, setting)
             for part in reversed(key.split(".")):
                 nested = {part: nested}
             _validated(cls, nested, f"--set {setting}")
@@ -216,11 +231,22 @@ class RunConfig(_Part):
 def _read(path: pathlib.Path) -> dict:
     try:
         loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    # A date that does not exist, as 2024-13-01, is a ValueError, and so is text that is not UTF-8.
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise UserError(f"{path}: cannot be read as YAML: {error}") from error
     if not isinstance(loaded or {}, dict):
         raise UserError(f"{path}: holds {type(loaded).__name__}, not the keys of a configuration")
     return loaded or {}
+
+
+def _parse(text: str, setting: str) -> Any:
+    """The value of a `--set`, which is YAML: a number, a word, a list."""
+    try:
+        return yaml.safe_load(text)
+    except (ValueError, yaml.YAMLError) as error:
+        reason = getattr(error, "problem", None) or str(error).partition("\n")[0]
+        raise UserError(f"--set {setting}: the value {text!r} is no YAML: {reason}; text with special characters "
+                        "needs quotes, a list its brackets") from error
 
 
 def _merge(target: dict, extra: dict) -> None:

@@ -6,11 +6,13 @@ import contextlib
 import logging
 import os
 import pathlib
+import signal
 import sys
 import warnings
 from collections.abc import Iterator
 
 LOGGER = "ctrl"
+INTERRUPTED = 130  # the exit status of a program that SIGINT ended: 128 + 2
 
 
 def set_environment() -> None:
@@ -37,41 +39,68 @@ def quiet(log_path: pathlib.Path) -> Iterator[logging.Logger]:
     """Sends all of the process's diagnostics to a file, and our own lines to the terminal as well.
 
     Libraries log through Python, through absl and straight to file descriptor 2 from
-    C++; all of it is kept in the file, where a failure can be looked up.
+    C++; all of it is kept in the file, where a failure can be looked up. At the end
+    everything is as it was before: descriptor, handlers and warnings' filters.
 
     Args:
         log_path: the file, created with its folder, appended to.
 
     Yields:
         The logger whose lines the user sees.
+
+    Raises:
+        OSError: the file cannot be written.
+
+    Example:
+
+    ```python
+    with quiet(pathlib.Path("ctrl_root/sample/logs/run.log")) as logger:
+        logger.info("loading the libraries ...")
+    ```
     """
+    import absl.logging
+
     log_path.parent.mkdir(parents=True, exist_ok=True)
-    log_file = open(log_path, "a", encoding="utf-8", buffering=1)
-    sys.stderr.flush()
-    terminal = os.dup(2)
-    os.dup2(log_file.fileno(), 2)
-    shown = logging.StreamHandler(sys.stdout)
-    shown.setFormatter(logging.Formatter("%(message)s"))
-    kept = logging.StreamHandler(log_file)
-    kept.setFormatter(logging.Formatter("%(asctime)s %(levelname).1s %(name)s: %(message)s"))
     logger = logging.getLogger(LOGGER)
-    root = logging.getLogger()
-    previous = root.handlers[:], root.level
-    logger.handlers, logger.propagate = [shown, kept], False
-    logger.setLevel(logging.INFO)
-    root.handlers = [kept]
-    root.setLevel(logging.INFO)
-    warnings.simplefilter("ignore")
-    _adopt_absl(kept)
-    try:
+    with contextlib.ExitStack() as restored:
+        log_file = restored.enter_context(open(log_path, "a", encoding="utf-8", buffering=1))
+        restored.enter_context(_redirected_stderr(log_file.fileno()))
+        restored.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore")
+        shown = logging.StreamHandler(sys.stdout)
+        shown.setFormatter(logging.Formatter("%(message)s"))
+        kept = logging.StreamHandler(log_file)
+        kept.setFormatter(logging.Formatter("%(asctime)s %(levelname).1s %(name)s: %(message)s"))
+        restored.enter_context(_handled(logger, [shown, kept], propagate=False))
+        restored.enter_context(_handled(logging.getLogger(), [kept]))
+        # absl and TensorFlow bring handlers of their own; their lines belong in the file too.
+        restored.enter_context(_handled(absl.logging.get_absl_logger(), [kept], propagate=False))
+        restored.enter_context(_handled(logging.getLogger("tensorflow"), []))
         yield logger
+
+
+@contextlib.contextmanager
+def leave_on_interrupt(line: str) -> Iterator[None]:
+    """Within it, SIGINT (Ctrl-C) ends the process at once, with status 130 and one line for the user.
+
+    A KeyboardInterrupt would do neither: libraries that are being imported turn it into errors
+    of their own, and the threads of Beam and gRPC hold an ending process back. A run may be
+    killed at any moment, so nothing needs to be put in order first.
+
+    Args:
+        line: what the logger of this module says.
+    """
+
+    def leave(*_) -> None:
+        logging.getLogger(LOGGER).info("%s", line)
+        sys.stdout.flush()
+        os._exit(INTERRUPTED)
+
+    previous = signal.signal(signal.SIGINT, leave)
+    try:
+        yield
     finally:
-        sys.stderr.flush()
-        os.dup2(terminal, 2)
-        os.close(terminal)
-        root.handlers, root.level = previous
-        logger.handlers = []
-        log_file.close()
+        signal.signal(signal.SIGINT, previous)
 
 
 def keep_traceback(error: BaseException) -> None:
@@ -79,11 +108,28 @@ def keep_traceback(error: BaseException) -> None:
     logging.getLogger().error("failed", exc_info=error)
 
 
-def _adopt_absl(handler: logging.Handler) -> None:
-    """absl installs a handler of its own on import; its lines belong in the file too."""
-    import absl.logging
+@contextlib.contextmanager
+def _redirected_stderr(target: int) -> Iterator[None]:
+    """File descriptor 2, which C++ writes to, as a copy of another one."""
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    os.dup2(target, 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(terminal, 2)
+        os.close(terminal)
 
-    absl_logger = absl.logging.get_absl_logger()
-    absl_logger.handlers, absl_logger.propagate = [handler], False
-    absl_logger.setLevel(logging.INFO)
-    logging.getLogger("tensorflow").handlers = []
+
+@contextlib.contextmanager
+def _handled(logger: logging.Logger, handlers: list[logging.Handler], propagate: bool = True) -> Iterator[None]:
+    """A logger with other handlers, from level INFO on."""
+    previous = logger.handlers, logger.propagate, logger.level
+    logger.handlers, logger.propagate = handlers, propagate
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.handlers, logger.propagate = previous[:2]
+        logger.setLevel(previous[2])

@@ -46,7 +46,7 @@ def infer_spec(path: str, name: str | None = None, sample_rows: int = 100_000,
     ```
     """
     sample = LogSample(path, sample_rows)
-    guess = SpecGuess(path, sample.frame)
+    guess = SpecGuess(path, sample.frame, sample.decimal)
     name = name or _slug(pathlib.Path(path).name.split(".")[0], "-") or "my-log"
     names = _feature_names(guess)
     part = "all" if sample.whole else "the first"
@@ -101,6 +101,8 @@ def _source(sample: LogSample, path: str) -> list[str]:
     lines = ["source:", f"  format: {sample.format}", f"  path: {_scalar(path)}"]
     if sample.delimiter != ",":
         lines.append(f"  delimiter: {json.dumps(sample.delimiter)}")
+    if sample.decimal != ".":
+        lines.append(f"  decimal: {json.dumps(sample.decimal)}")
     if sample.encoding != "utf-8":
         lines.append(f"  encoding: {sample.encoding}")
     return lines
@@ -127,7 +129,12 @@ def _split(guess: SpecGuess) -> list[str]:
                 "user.",
                 "split:", "  by: time", f"  time: {_scalar(guess.time)}",
                 "  fractions: {train: 0.8, validation: 0.1, test: 0.1}"]
-    lines = ["", "# No column of times was found, so rows are divided at random.", "split:", "  by: hash"]
+    lines = [""]
+    for column in guess.unread_times:
+        lines += [f"# {_comment(column)}: looks like a time in a form that cannot be read, as "
+                  f"{shorten(guess.profiles[column].unread_moment)!r};",
+                  "#   rewrite it as ISO 8601, as 2024-03-01T21:04:10."]
+    lines += ["# No column of times was found, so rows are divided at random.", "split:", "  by: hash"]
     if user:
         lines.append(f"  # key: [{_scalar(user)}]  # keeps all rows of a user in one split")
     return [*lines, "  fractions: {train: 0.8, validation: 0.1, test: 0.1}"]

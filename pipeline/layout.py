@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import glob
 import pathlib
+import tempfile
 
+from models.spec.dataset_spec import DatasetSpec
 from models.spec.errors import UserError
+
+# Where `serving.export`, which imports TensorFlow, puts the specification below a version.
+SERVED_SPEC = pathlib.Path("assets.extra", "dataset.json")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,6 +23,33 @@ class RunLayout:
     """
 
     root: pathlib.Path
+
+    @classmethod
+    def below(cls, root: pathlib.Path, dataset: str) -> RunLayout:
+        """The layout of a dataset below what `--root` says.
+
+        Raises:
+            UserError: the path has a character that Beam, which writes there, takes for a pattern.
+        """
+        root = root.resolve()
+        if glob.has_magic(str(root)):
+            raise UserError(f"--root {root}: has one of the characters * ? [, which mean patterns of files to Apache "
+                            "Beam; give another folder")
+        return cls(root / dataset)
+
+    def check_writable(self) -> None:
+        """Makes the folder, and a file in it for a moment.
+
+        Raises:
+            UserError: it cannot be written.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.root):
+                pass
+        except OSError as error:
+            raise UserError(f"--root {self.root.parent}: cannot be written: {error.filename or self.root}: "
+                            f"{error.strerror}") from error
 
     @property
     def metadata(self) -> pathlib.Path:
@@ -39,6 +72,11 @@ class RunLayout:
         return self.root / "data"
 
     @property
+    def schemas(self) -> pathlib.Path:
+        """Imported schemas, by their content."""
+        return self.root / "schemas"
+
+    @property
     def dead_letters(self) -> pathlib.Path:
         """Malformed rows of a run that failed for them."""
         return self.root / "rejected"
@@ -58,21 +96,56 @@ class RunLayout:
         return self.root / "serving" / model_name
 
 
-def find_serving(root: pathlib.Path, dataset: str | None = None) -> pathlib.Path:
+def find_serving(root: pathlib.Path, dataset: str | None = None, model: str | None = None) -> pathlib.Path:
     """The one served model below a root.
 
     Args:
         root: what `ctrl run` was given.
         dataset: whose model, when the root holds several.
+        model: its name, when the dataset has several.
+
+    Returns:
+        `<root>/<dataset>/serving/<model>`, the folder of its versions.
 
     Raises:
         UserError: there is no pushed model, or more than one.
+
+    Example:
+
+    ```python
+    find_serving(pathlib.Path("ctrl_root"), "sample").name  # "ctr"
+    ```
     """
-    found = sorted(p for p in root.glob(f"{dataset or '*'}/serving/*") if any(v.name.isdigit() for v in p.iterdir()))
-    if not found:
-        raise UserError(f"{root}: holds no pushed model" + (f" of {dataset}" if dataset else "")
-                        + "; run `ctrl run` first, or give --root as it was given there")
-    if len(found) > 1:
-        raise UserError(f"{root}: holds several pushed models; choose one with --dataset: "
-                        + ", ".join(p.parents[1].name for p in found))
-    return found[0]
+    pushed = [folder for folder in sorted(root.glob("*/serving/*")) if _versions(folder)]
+    found = [f for f in pushed if dataset in (None, f.parents[1].name) and model in (None, f.name)]
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(f"{f.parents[1].name}/{f.name}" for f in found or pushed)
+    if found:
+        raise UserError(f"{root}: holds several pushed models; choose one with --dataset and --model, the parts of "
+                        f"these: {names}")
+    wanted = "".join(f" {what} {name}" for what, name in (("of", dataset), ("named", model)) if name)
+    there = f"; there is: {names}" if pushed else ""
+    raise UserError(f"{root}: holds no pushed model{wanted}{there}; run `ctrl run` first, or give --root as it was "
+                    "given there")
+
+
+def served_spec(served: pathlib.Path) -> DatasetSpec:
+    """The dataset specification that a served model was trained with, from its newest version.
+
+    Args:
+        served: what `find_serving` returned.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    path = served / str(max(_versions(served))) / SERVED_SPEC
+    try:
+        return DatasetSpec.from_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UserError(f"{path}: cannot be read as the specification of the served model: {reason}") from error
+
+
+def _versions(folder: pathlib.Path) -> list[int]:
+    return [int(v.name) for v in folder.iterdir() if v.name.isdecimal()] if folder.is_dir() else []

@@ -120,7 +120,9 @@ def _split(log: PreviewedLog) -> Iterator[Problem]:
 
 def _specification(log: PreviewedLog) -> Iterator[Problem]:
     spec = log.spec
-    for side in ("user", "item"):
+    if not spec.text_sides:
+        yield Problem("error", "features: nothing to align: give at least one feature a text")
+    for side in ("user", "item") if spec.text_sides else ():
         if side not in spec.text_sides:
             yield Problem("warning", f"no feature of the {side} side has text, so the language model reads "
                                      f"nothing of the {side}; add one with the key text")

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from models.spec.errors import UserError
+from pipeline.column_profile import has_decimal_commas
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 # Enough to judge encoding and delimiter by.
@@ -29,6 +30,7 @@ class LogSample:
     Attributes:
         format: `csv` or `parquet`.
         delimiter: the CSV delimiter, found among `,` `;` tab `|`.
+        decimal: the CSV decimal sign: `,` where a column has decimal commas, else `.`.
         encoding: the CSV encoding: `utf-8`, or `latin-1` where it is not valid UTF-8.
         frame: the rows. CSV cells are `str`, missing ones `""`; Parquet cells are
             Python values (lists for list columns), missing ones None.
@@ -47,7 +49,7 @@ class LogSample:
 
     def __init__(self, path: str, rows: int):
         self.path = path
-        self.format, self.delimiter, self.encoding = "csv", ",", "utf-8"
+        self.format, self.delimiter, self.encoding, self.decimal = "csv", ",", "utf-8", "."
         head = self._head()
         if head.startswith(b"PAR1"):
             self.format = "parquet"
@@ -55,6 +57,10 @@ class LogSample:
         else:
             self._check_text(head)
             self.frame = self._read_csv(head, rows + 1)
+            self._check_recurrence()
+            # Between commas, `1,234` in quotes is as likely one thousand or two entries.
+            if self.delimiter != "," and any(has_decimal_commas(self.frame[c].tolist()) for c in self.frame):
+                self.decimal = ","
         self.whole = len(self.frame) <= rows
         self.frame = self.frame.iloc[:rows]
         if self.frame.empty:
@@ -124,14 +130,29 @@ class LogSample:
 
     def _check_header(self, header: list[str]) -> None:
         cells = [c.strip() for c in header]
-        if all(re.fullmatch(r"[-+.\deE]*\d[-+.\deE]*|", c) for c in cells):
-            raise UserError(f"{self.path}: line 1: holds only numbers ({', '.join(cells[:5])}), so it is no "
-                            "header; add a line with the columns' names, or write the specification by hand "
-                            "with the key source.columns")
+        number = re.compile(r"[-+.\deE]*\d[-+.\deE]*")
+        if all(number.fullmatch(c) for c in cells if c):
+            raise self._no_header(f"holds only numbers ({', '.join(cells[:5])})")
+        found = next((c for c in cells if re.fullmatch(r"[-+]?\d+([.,]\d+)?", c)), None)
+        if found:
+            raise self._no_header(f"holds the number {found}")
         repeated = next((c for c in header if c and header.count(c) > 1), None)
         if repeated:
             raise UserError(f"{self.path}: line 1: the column {repeated!r} stands twice; give each a name of "
                             "its own")
+
+    def _check_recurrence(self) -> None:
+        """A header's cells are no values; the first row's of a log without one are."""
+        header = list(self.frame)
+        # The header of a log that was put together from several files stands in it again.
+        rows = self.frame[~(self.frame == header).all(axis=1)]
+        recurring = [c for c in header if (rows[c] == c).any()]
+        if 2 * len(recurring) > len(header):
+            raise self._no_header(f"holds values of its own columns ({', '.join(recurring[:5])})")
+
+    def _no_header(self, reason: str) -> UserError:
+        return UserError(f"{self.path}: line 1: {reason}, so it is no header; add a line with the columns' names, or "
+                         "write the specification by hand with the key source.columns")
 
     def _read_parquet(self, rows: int) -> pd.DataFrame:
         try:

@@ -25,9 +25,9 @@ from components.text_encoder.component import TextEncoder
 from components.textualiser.component import Textualiser
 from components.trainer.component import Trainer
 from models.spec.dataset_spec import DatasetSpec
-from pipeline.config import RunConfig
+from pipeline.config import SERVING_TAG, RunConfig
 from pipeline.evaluation import eval_config
-from pipeline.resolvers import PreviousArtifactStrategy, PreviousBlessedModelStrategy
+from pipeline.resolvers import PreviousBlessedModelStrategy, PreviousStatisticsStrategy
 
 STUDENT, PLAIN, ALIGNMENT = "DistillationTrainer", "PlainTrainer", "AlignmentTrainer"
 GATE, PLAIN_EVALUATOR = "Evaluator", "PlainEvaluator"
@@ -97,8 +97,9 @@ def create_pipeline(
 
     # The statistics that drift is measured against.
     previous_statistics = Resolver(
-        strategy_class=PreviousArtifactStrategy,
+        strategy_class=PreviousStatisticsStrategy,
         previous=Channel(type=standard_artifacts.ExampleStatistics),
+        anomalies=Channel(type=standard_artifacts.ExampleAnomalies),
         current=statistics_gen.outputs["statistics"],
     ).with_id("PreviousStatistics")
 
@@ -110,6 +111,7 @@ def create_pipeline(
         max_unknown_share=config.data.max_unknown_share,
         max_missing_share=config.data.max_missing_share,
         max_drift=config.data.max_drift,
+        inferred=config.data.schema_path is None,
     )
 
     # Every row becomes a sentence.
@@ -217,7 +219,7 @@ def create_pipeline(
             model=distillation_trainer.outputs["model"],
             examples=example_gen.outputs["examples"],
             serving_spec=infra_validator_pb2.ServingSpec(
-                tensorflow_serving=infra_validator_pb2.TensorFlowServing(tags=["2.16.1"]),
+                tensorflow_serving=infra_validator_pb2.TensorFlowServing(tags=[SERVING_TAG]),
                 local_docker=infra_validator_pb2.LocalDockerConfig()),
             request_spec=infra_validator_pb2.RequestSpec(
                 tensorflow_serving=infra_validator_pb2.TensorFlowServingRequestSpec(

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import logging
+import pathlib
+import shutil
 import time
 
 from models.spec.dataset_spec import DatasetSpec
 from models.spec.errors import UserError
 from pipeline import datasets
-from pipeline.config import RunConfig
+from pipeline.config import SERVING_TAG, RunConfig
 from pipeline.console import LOGGER
 from pipeline.layout import RunLayout
+from pipeline.verdict import PUSHED
 
 _log = logging.getLogger(LOGGER)
 # Files whose first row is read before the run starts.
 _CHECKED_FILES = 20
+SERVING_IMAGE = f"tensorflow/serving:{SERVING_TAG}"
 
 
-def run(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: str | None = None) -> None:
+def run(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: str | None = None) -> bool:
     """Runs the pipeline and prints its summary. Needs `console.quiet` around it.
 
     Args:
@@ -28,6 +33,9 @@ def run(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: str |
         layout: where it writes.
         data_dir: folder of the log's files, when the specification does not say.
 
+    Returns:
+        Whether the student passed the gate and was pushed.
+
     Raises:
         UserError: something in the data, the specification or the configuration is wrong.
     """
@@ -35,6 +43,9 @@ def run(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: str |
     _log.info("dataset %s · backbone %s · language model %s (%s) · seed %d",
               spec.name, config.backbone, config.language_model, config.text_mode, config.seed)
     _log.info("root %s", layout.root)
+    if not spec.text_sides:
+        raise UserError(f"dataset {spec.name}: no feature has a text, so there is nothing to align with a language "
+                        "model; give at least one feature the key text")
     _log.info("loading the libraries ...")
     # TFX takes 20 to 40 seconds to import, so wrong arguments have been refused before.
     from tfx.orchestration import metadata
@@ -45,6 +56,7 @@ def run(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: str |
     from models.language_model_source import LanguageModelSource
     from pipeline.local_runner import LocalRunner
     from pipeline.pipeline import create_pipeline
+    from pipeline.run_summary import summarise
 
     spec, files = resolve_source(spec, layout, data_dir)
     language_model = LanguageModelSource(config.language_model)
@@ -60,7 +72,7 @@ def run(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: str |
         pipeline_name=spec.name,
         pipeline_root=str(layout.artifacts),
         spec=spec,
-        config=config,
+        config=_with_schema(config, layout),
         files=files,
         fingerprint=readers.fingerprint(files),
         serving_dir=str(layout.serving(config.model_name)),
@@ -68,7 +80,8 @@ def run(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: str |
         dead_letter_dir=str(layout.dead_letters),
         language_model_fingerprint=language_model.fingerprint,
         metadata_connection_config=connection,
-        infra_validation=_has_docker(),
+        infra_validation=config.infra_validation == "on" or (
+            config.infra_validation == "auto" and _has_image(SERVING_IMAGE)),
     )
     runner = LocalRunner()
     try:
@@ -78,13 +91,15 @@ def run(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: str |
         if cause is None:
             raise
         raise UserError(f"{runner.current}: {cause}") from error
-    from pipeline.run_summary import summarise
-
-    summary = summarise(connection, runner, spec, config, layout, language_model.pretrained, time.monotonic() - started)
+    summary = summarise(
+        connection, runner, spec, config, layout, language_model.pretrained, time.monotonic() - started)
     layout.runs.mkdir(parents=True, exist_ok=True)
     summary_path = layout.runs / f"{runner.run_id.replace(':', '')}.json"
     summary_path.write_text(json.dumps(summary.to_dict(), indent=2), encoding="utf-8")
+    # Every stage has published its result, so nothing goes on from here any more.
+    shutil.rmtree(layout.checkpoints, ignore_errors=True)
     _log.info("%s", summary.render(summary_path))
+    return summary.verdict == PUSHED
 
 
 def resolve_source(spec: DatasetSpec, layout: RunLayout, data_dir: str | None) -> tuple[DatasetSpec, list[str]]:
@@ -103,13 +118,35 @@ def resolve_source(spec: DatasetSpec, layout: RunLayout, data_dir: str | None) -
     return spec, files
 
 
-def _has_docker() -> bool:
-    """Whether a Docker engine answers: then the model is tried in TensorFlow Serving."""
+def _with_schema(config: RunConfig, layout: RunLayout) -> RunConfig:
+    """The configuration with an imported schema checked, and named by what is in it.
+
+    TFX goes by a schema's path alone: a file that was mended would not be read again.
+    """
+    path = config.data.schema_path
+    if path is None:
+        return config
+    import tensorflow_data_validation as tfdv
+    from google.protobuf import text_format
+
+    try:
+        content = pathlib.Path(path).read_bytes()
+        tfdv.load_schema_text(path)
+    except (OSError, text_format.ParseError) as error:
+        raise UserError(f"data.schema_path: {path}: cannot be read as a schema: {error}") from error
+    kept = layout.schemas / hashlib.sha256(content).hexdigest()[:16] / "schema.pbtxt"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_bytes(content)
+    return config.model_copy(update={"data": config.data.model_copy(update={"schema_path": str(kept)})})
+
+
+def _has_image(name: str) -> bool:
+    """Whether a Docker engine answers and holds an image; a run downloads nothing."""
     import docker
 
     try:
         with contextlib.closing(docker.from_env(timeout=5)) as client:
-            return client.ping()
+            return bool(client.images.list(name))
     except docker.errors.DockerException:
         return False
 

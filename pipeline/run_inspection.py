@@ -15,6 +15,8 @@ from components.example_gen.executor import REJECTED, SUMMARY
 from pipeline.evaluation import AUC, CALIBRATION, COUNT, LOGLOSS
 from pipeline.local_runner import ComponentRun
 
+_CHANGE_KEYS = {AUC: "evaluation.max_auc_drop", LOGLOSS: "evaluation.max_logloss_rise"}
+
 
 @dataclasses.dataclass(frozen=True)
 class Evaluated:
@@ -93,17 +95,25 @@ class RunInspection:
         return Evaluated(overall, slices)
 
     def gate_failures(self, node: str) -> list[str]:
-        """Why the gate refused, one line a threshold; empty when it did not."""
-        uri = self.uri(node, "evaluation")
-        result = tfma.load_validation_result(uri)
-        lines = []
-        for per_slice in result.metric_validations_per_slice:
-            for failure in per_slice.failures:
-                lines.append(f"{failure.metric_key.name}: {failure.message or failure.metric_threshold}".strip())
-        if not lines and not result.validation_ok:
-            lines = [str(result.missing_thresholds or "the evaluation holds no validation result")]
-        return [" ".join(line.split()) for line in lines]
+        """Why the gate refused, one line a threshold: the metric, its value, what it needs, the key."""
+        result = tfma.load_validation_result(self.uri(node, "evaluation"))
+        failures = [f for per_slice in result.metric_validations_per_slice for f in per_slice.failures]
+        return [_explain(f) for f in failures] or [f"the evaluation lacks slices or metrics: {result}"]
 
 
 def _text(value) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _explain(failure) -> str:
+    """A TFMA `ValidationFailure` in words."""
+    name, value = failure.metric_key.name, failure.metric_value.double_value.value
+    if failure.metric_threshold.HasField("change_threshold"):
+        key, allowed = _CHANGE_KEYS[name], abs(failure.metric_threshold.change_threshold.absolute.value)
+        return (f"{name} changed by {value:+.4f} against the last blessed model; {allowed:g} for the worse is "
+                f"allowed ({key})")
+    threshold = failure.metric_threshold.value_threshold
+    if name == CALIBRATION:
+        return (f"{name} is {value:.4f}; it must lie between {threshold.lower_bound.value:g} and "
+                f"{threshold.upper_bound.value:g} (evaluation.max_calibration_error)")
+    return f"{name} is {value:.4f}; it must be at least {threshold.lower_bound.value:g} (evaluation.min_{name})"

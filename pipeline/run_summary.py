@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+import shlex
 
 from models.spec.dataset_spec import DatasetSpec
 from pipeline.config import RunConfig
@@ -12,8 +13,7 @@ from pipeline.layout import RunLayout
 from pipeline.local_runner import ComponentRun, LocalRunner
 from pipeline.pipeline import GATE, PLAIN_EVALUATOR
 from pipeline.run_inspection import Evaluated, RunInspection
-
-PUSHED, NOT_PUSHED = "PUSHED", "NOT PUSHED"
+from pipeline.verdict import NOT_PUSHED, PUSHED
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,10 +89,16 @@ class RunSummary:
             f"  rejected    {self.ingestion['dead_letters']}",
             f"  summary     {path}",
             f"  metadata    {self.layout.metadata}",
-            f"  curves      tensorboard --logdir {self.layout.artifacts}",
-            f"  next        ctrl serve --root {self.layout.root.parent} --dataset {self.dataset}",
+            f"  curves      tensorboard --logdir {shlex.quote(str(self.layout.artifacts))}",
+            f"  next        {self._next}",
         ]
         return "\n".join(lines)
+
+    @property
+    def _next(self) -> str:
+        if self.verdict == PUSHED:
+            return f"ctrl serve --root {shlex.quote(str(self.layout.root.parent))} --dataset {self.dataset}"
+        return "what is served stays as it was; see the reasons above, and the figures in the summary"
 
 
 def summarise(

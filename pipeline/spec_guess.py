@@ -47,6 +47,7 @@ class SpecGuess:
     Args:
         path: the log's name, for errors.
         frame: its first rows, as `LogSample.frame`.
+        decimal: its decimal sign, as `LogSample.decimal`.
 
     Attributes:
         profiles: column name to `ColumnProfile`, in the log's order.
@@ -54,6 +55,7 @@ class SpecGuess:
         label_candidates: all columns that could, the best first.
         is_rating: whether `label` is a rating with a threshold rather than a click.
         time: the column of the interaction's time, or None.
+        unread_times: columns that look like times in a form that cannot be read.
         left_out: column name to the reason why it is no feature.
         sides: feature column to `user`, `item` or `context`, in the log's order.
         kinds: feature column to its kind.
@@ -63,13 +65,13 @@ class SpecGuess:
         UserError: no column can be the label, or none is left for a feature.
     """
 
-    def __init__(self, path: str, frame: pd.DataFrame):
+    def __init__(self, path: str, frame: pd.DataFrame, decimal: str = "."):
         self._path, self._frame = path, frame
-        self.profiles = {c: ColumnProfile(c, frame[c].tolist()) for c in frame.columns}
+        self.profiles = {c: ColumnProfile(c, frame[c].tolist(), decimal) for c in frame.columns}
         self.label_candidates = self._label_candidates()
         self.label = self.label_candidates[0]
         self.is_rating = not self.profiles[self.label].is_binary
-        self.left_out = {}
+        self.left_out, self.unread_times = {}, []
         self.time = self._find_time()
         self._leave_out()
         columns = [c for c in self.profiles if c not in (self.label, self.time) and c not in self.left_out]
@@ -145,6 +147,10 @@ class SpecGuess:
             elif rank is not None and profile.is_amount and (
                     profile.numbers[0] > 1e8 or name.lower() in TIME_WORDS):  # 1e8 s: March 1973
                 found[name] = rank
+            elif rank is not None and profile.is_unread_moment:
+                self.unread_times.append(name)
+        for name in self.unread_times:
+            self.left_out[name] = "looks like a time in a form that cannot be read; rewrite it as ISO 8601"
         for name in found:
             self.left_out[name] = "is a time, which does not come again"
         usable = [n for n in found if self.profiles[n].missing <= 0.01]

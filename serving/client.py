@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import logging
 import pathlib
 from collections.abc import Iterable, Sequence
 
@@ -17,6 +18,7 @@ from serving import rows as _rows
 from serving import wire
 
 PROBABILITY = "probability"
+_LOG = logging.getLogger(__name__)
 # Retries and their backoff are gRPC's own, by its service configuration.
 _RETRIES = {
     "methodConfig": [
@@ -146,7 +148,11 @@ class PredictClient:
             return f"no server answers at {self._target} ({error.details()}); `ctrl serve` starts one"
         if code == grpc.StatusCode.DEADLINE_EXCEEDED:
             return f"{self._target} did not answer within {self._timeout:g} s"
-        return f"{self._target}: {code.name}: {error.details()}"
+        hint = ""
+        # TensorFlow's words, which come from our server and from a stock one alike.
+        if code == grpc.StatusCode.INVALID_ARGUMENT and "data types don't match" in error.details().lower():
+            hint = "; the model was trained with another dataset specification than these rows were read with"
+        return f"{self._target}: {code.name}: {error.details()}{hint}"
 
 
 def predict_file(
@@ -156,6 +162,9 @@ def predict_file(
     model_name: str = "ctr",
 ) -> list[tuple[dict, float]]:
     """Asks for the probability of each row of a CSV or JSONL file with the log's columns.
+
+    A column that the model reads and no row has is told as a warning of this module's logger:
+    it scores as missing.
 
     Args:
         target: `host:port` of the server.
@@ -179,6 +188,9 @@ def predict_file(
     if not table:
         raise UserError(f"{input_path}: has no rows")
     examples = [_rows.to_example(spec, row, where) for where, row in table]
+    absent = [column for column in _rows.model_columns(spec) if not any(column in row for _, row in table)]
+    if absent:
+        _LOG.warning("%s: no row has %s, which the model reads; scored as missing", input_path, ", ".join(absent))
     with PredictClient(target, model_name) as client:
         probabilities = client.predict(examples)
     return [(row, float(p)) for (_, row), p in zip(table, probabilities, strict=True)]

@@ -29,7 +29,7 @@ def to_example(spec: DatasetSpec, row: Mapping, where: str = "the row") -> bytes
 
     Raises:
         UserError: naming the row and the column: misspelt, or no number where one is
-            needed.
+            needed; or the row has columns, but none that the ID model reads.
 
     Example:
 
@@ -47,12 +47,18 @@ def to_example(spec: DatasetSpec, row: Mapping, where: str = "the row") -> bytes
                 f"{where}: unknown column '{column}'; did you mean {near[0]}? The dataset {spec.name} has: "
                 f"{', '.join(columns)}"
             )
+    if row and not any(column in row for column in model_columns(spec)):
+        # Other data, or a CSV with another delimiter: it would score as a row with everything missing.
+        raise UserError(
+            f"{where}: has none of the columns that the model reads; it has: {', '.join(map(str, row))}; "
+            f"the model of the dataset {spec.name} reads: {', '.join(model_columns(spec))}"
+        )
     example = wire.Example()
     for column, feature in columns.items():
         if not feature.model:
             continue
         try:
-            values = feature_values(feature, row.get(column))
+            values = feature_values(feature, row.get(column), spec.source.decimal)
             if feature.kind == "numeric":
                 example.features.feature[feature.name].float_list.value.extend(values)
             elif values:
@@ -62,6 +68,21 @@ def to_example(spec: DatasetSpec, row: Mapping, where: str = "the row") -> bytes
         except ValueError as error:
             raise UserError(f"{where}: {error}") from error
     return example.SerializeToString()
+
+
+def model_columns(spec: DatasetSpec) -> tuple[str, ...]:
+    """Columns of a row that the ID model reads, in order; a derived history goes by its feature's name.
+
+    Args:
+        spec: the dataset specification.
+
+    Example:
+
+    ```python
+    model_columns(spec)  # ("user_id", "age", "genres")
+    ```
+    """
+    return tuple(f.source_column or f.name for f in spec.model_features)
 
 
 def read_rows(path: str | pathlib.Path, spec: DatasetSpec) -> Iterator[tuple[str, dict]]:

@@ -16,6 +16,8 @@ from serving.model_service import ModelService
 from serving.prediction_service import PredictionService
 from serving.version_watcher import VersionWatcher
 
+MAX_PORT = 65535
+
 
 class ModelServer:
     """Serves the newest version of one model over gRPC, in TF Serving's protocol.
@@ -55,6 +57,7 @@ class ModelServer:
         poll_seconds: float = 1.0,
     ):
         self._watcher = VersionWatcher(base_path, model_name, poll_seconds)
+        self._port = port
         self._address = f"{host}:{port}"
         self._server = grpc.server(
             futures.ThreadPoolExecutor(max_workers=workers, thread_name_prefix="request"),
@@ -75,8 +78,10 @@ class ModelServer:
         """Loads the newest version, then listens; returns the port.
 
         Raises:
-            UserError: no version can be loaded, or the address is not free.
+            UserError: no version can be loaded, the port is none, or the address is not free.
         """
+        if not 0 <= self._port <= MAX_PORT:
+            raise UserError(f"port {self._port}: is not between 0 and {MAX_PORT}; 0 takes a free one")
         self._watcher.poll(settle=False)
         if self._watcher.current is None:
             reasons = [f"version {v}: {reason}" for v, reason in sorted(self._watcher.failures.items())]
@@ -88,9 +93,13 @@ class ModelServer:
                     "a pipeline run writes one when its model is blessed"
                 )
             )
+        error = None
         try:
             port = self._server.add_insecure_port(self._address)
-        except RuntimeError as error:
+        except RuntimeError as raised:
+            error = raised
+        # gRPC may answer with another port than the one that it was asked for.
+        if error or self._port not in (0, port):
             raise UserError(
                 f"cannot listen on {self._address}: is another server using the port? Port 0 takes a free one"
             ) from error
@@ -130,7 +139,7 @@ def serve(
         **options: more arguments of `ModelServer`.
 
     Raises:
-        UserError: as `ModelServer.start`.
+        UserError: as `ModelServer.start`, or the port file cannot be written.
 
     Example:
 
@@ -144,14 +153,23 @@ def serve(
     try:
         server = ModelServer(base_path, model_name, host, port, **options)
         bound = server.start()
-        if port_file:
-            # Renamed into place, so that nobody reads an empty file.
-            with open(f"{port_file}.tmp", "w", encoding="utf-8") as stream:
-                stream.write(f"{bound}\n")
-            os.replace(f"{port_file}.tmp", port_file)
-        announce(f"serving {model_name} version {server.version} on {host}:{bound}")
-        stop.wait()
-        server.stop(grace)
+        try:
+            if port_file:
+                _write_port(port_file, bound)
+            announce(f"serving {model_name} version {server.version} on {host}:{bound}")
+            stop.wait()
+        finally:
+            server.stop(grace)
     finally:
         for number, handler in zip(signals, previous, strict=True):
             signal.signal(number, handler)
+
+
+def _write_port(port_file: str, port: int) -> None:
+    # Renamed into place, so that nobody reads an empty file.
+    try:
+        with open(f"{port_file}.tmp", "w", encoding="utf-8") as stream:
+            stream.write(f"{port}\n")
+        os.replace(f"{port_file}.tmp", port_file)
+    except OSError as error:
+        raise UserError(f"{port_file}: cannot be written: {error.strerror}") from error

@@ -18,6 +18,7 @@ class DataValidatorSpec(ComponentSpec):
         "max_unknown_share": ExecutionParameter(type=float),
         "max_missing_share": ExecutionParameter(type=float),
         "max_drift": ExecutionParameter(type=float),
+        "inferred": ExecutionParameter(type=int),
     }
     INPUTS = {
         "statistics": ChannelParameter(type=standard_artifacts.ExampleStatistics),
@@ -42,10 +43,13 @@ class DataValidator(base_component.BaseComponent):
             anomaly: under a time split the newest rows always bring some.
         max_missing_share: share of rows in which a feature that the schema asks for may
             be missing.
+        inferred: whether the schema was inferred from the training split, and so is a
+            guess, or written by a person.
         max_drift: largest Jensen-Shannon divergence (numeric) or L-infinity distance
             (string) of a feature between two runs' training splits; 0 turns it off.
 
-    Output `anomalies`, in ExampleValidator's own format.
+    Output `anomalies`, in ExampleValidator's own format; its custom property
+    `statistics_id` says which statistics were accepted.
 
     Example:
 
@@ -68,6 +72,7 @@ class DataValidator(base_component.BaseComponent):
         max_unknown_share: float = 0.1,
         max_missing_share: float = 0.05,
         max_drift: float = 0.3,
+        inferred: bool = True,
     ):
         super().__init__(
             DataValidatorSpec(
@@ -77,6 +82,7 @@ class DataValidator(base_component.BaseComponent):
                 max_unknown_share=max_unknown_share,
                 max_missing_share=max_missing_share,
                 max_drift=max_drift,
+                inferred=int(inferred),
                 anomalies=types.Channel(type=standard_artifacts.ExampleAnomalies),
             )
         )

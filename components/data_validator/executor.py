@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 
 import tensorflow_data_validation as tfdv
-from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
+from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 from tfx.components.example_validator import executor as tfx_executor
 from tfx.components.statistics_gen import stats_artifact_utils
 from tfx.types import artifact_utils
 from tfx.utils import writer_utils
 
 from models.spec.errors import UserError
+
+# Custom property of the anomalies: id of the statistics that were accepted.
+STATISTICS_ID = "statistics_id"
 
 
 class Executor(tfx_executor.Executor):
@@ -29,13 +32,16 @@ class Executor(tfx_executor.Executor):
             artifact = artifact_utils.get_single_instance(input_dict["previous_statistics"])
             self._previous = stats_artifact_utils.load_statistics(artifact, "train").proto()
         self._found = []
+        # Only a validation that ends is published, so this names statistics that were accepted.
+        artifact_utils.get_single_instance(output_dict["anomalies"]).set_int_custom_property(
+            STATISTICS_ID, artifact_utils.get_single_instance(input_dict["statistics"]).id)
         result = super().Do(input_dict, output_dict, exec_properties)
         if self._found:
             raise UserError(
                 "The data does not agree with the schema or with the run before:\n"
                 + "\n".join(f"  {line}" for line in self._found)
                 + "\nMend the data, or, when it is meant to be so, import a schema that allows it (configuration "
-                "key data.schema) or raise data.max_unknown_share, data.max_missing_share or data.max_drift.")
+                "key data.schema_path) or raise data.max_unknown_share, data.max_missing_share or data.max_drift.")
         return result
 
     def _Validate(self, inputs, outputs) -> anomalies_pb2.Anomalies:
@@ -47,7 +53,9 @@ class Executor(tfx_executor.Executor):
             inputs["schema"],
             max_unknown_share=self._tolerances["max_unknown_share"],
             max_missing_share=self._tolerances["max_missing_share"],
-            max_drift=self._tolerances["max_drift"] if previous else 0,
+            max_drift=self._tolerances["max_drift"],
+            comparable=comparable_features(inputs["statistics"], previous) if previous else frozenset(),
+            inferred=bool(self._tolerances["inferred"]),
         )
         anomalies = tfdv.validate_statistics(inputs["statistics"], schema, previous_statistics=previous)
         writer_utils.write_anomalies(os.path.join(path, tfx_executor.DEFAULT_FILE_NAME), anomalies)
@@ -60,8 +68,25 @@ class Executor(tfx_executor.Executor):
         return anomalies
 
 
+def comparable_features(
+    current: statistics_pb2.DatasetFeatureStatisticsList, previous: statistics_pb2.DatasetFeatureStatisticsList
+) -> frozenset[str]:
+    """Names of the features that both have, with the same type: only they can drift."""
+
+    def types(statistics) -> dict[str, int]:
+        return {f.path.step[0] if f.path.step else f.name: f.type for f in statistics.datasets[0].features}
+
+    before = types(previous)
+    return frozenset(name for name, kind in types(current).items() if before.get(name) == kind)
+
+
 def tolerant_schema(
-    schema: schema_pb2.Schema, max_unknown_share: float, max_missing_share: float, max_drift: float
+    schema: schema_pb2.Schema,
+    max_unknown_share: float,
+    max_missing_share: float,
+    max_drift: float,
+    comparable: frozenset[str] = frozenset(),
+    inferred: bool = True,
 ) -> schema_pb2.Schema:
     """A copy of a schema with tolerances where it states none of its own.
 
@@ -70,10 +95,16 @@ def tolerant_schema(
         max_unknown_share: see `component.DataValidator`.
         max_missing_share: likewise.
         max_drift: likewise; 0 adds no comparator.
+        comparable: names of the features whose drift can be measured.
+        inferred: see `component.DataValidator`.
     """
     result = schema_pb2.Schema()
     result.CopyFrom(schema)
     for feature in result.feature:
+        if inferred and feature.type == schema_pb2.BYTES:
+            # Ids written in digits so far are strings all the same: an `N/A` among them is no anomaly.
+            feature.ClearField("int_domain")
+            feature.ClearField("bool_domain")
         has_domain = feature.HasField("domain") or feature.HasField("string_domain")
         if has_domain and not feature.distribution_constraints.HasField("min_domain_mass"):
             feature.distribution_constraints.min_domain_mass = 1 - max_unknown_share
@@ -81,7 +112,7 @@ def tolerant_schema(
             feature.presence.min_fraction = max(0.0, feature.presence.min_fraction - max_missing_share)
         if feature.presence.min_count:
             feature.presence.min_count = 0
-        if max_drift and not feature.HasField("drift_comparator"):
+        if max_drift and feature.name in comparable and not feature.HasField("drift_comparator"):
             if feature.type == schema_pb2.BYTES:
                 feature.drift_comparator.infinity_norm.threshold = max_drift
             else:

@@ -206,6 +206,10 @@ def _check(summary: dict, max_rejected_share: float, report_uri: str, dead_lette
             *(f"  {r['file']}:{r['line']}: {r['reason']}" for r in first),
             f"All of them, with the reasons: {source}",
         ]))
+    if not any(summary["rows"].values()):
+        raise UserError(
+            f"No row is left: {summary['read']:,} read, {summary['dropped']:,} dropped by the label rule, "
+            f"{summary['rejected']:,} rejected. Check the keys source and label.")
     for split, rows in summary["rows"].items():
         if rows == 0:
             raise UserError(

@@ -36,8 +36,8 @@ def expand(pattern: str, data_dir: str | None = None) -> list[str]:
 
     Args:
         pattern: a path or glob; `**` stands for any folders.
-        data_dir: when given, a relative pattern is looked up below it, and of an
-            absolute one outside it the last part is.
+        data_dir: when given, a relative pattern is looked up below it; of one that leads
+            elsewhere (an absolute one outside it, or one with `..`) the last part is.
 
     Raises:
         UserError: no file matches, or one is empty.
@@ -46,10 +46,12 @@ def expand(pattern: str, data_dir: str | None = None) -> list[str]:
         folder = os.path.abspath(data_dir)
         if not os.path.isdir(folder):
             raise UserError(f"--data-dir {data_dir}: is no folder")
-        inside = os.path.isabs(pattern) and os.path.commonpath([folder, pattern]) == folder
-        if not inside:
-            relative = os.path.basename(pattern) if os.path.isabs(pattern) else pattern
-            pattern = os.path.join(glob.escape(folder), relative)
+        if os.path.isabs(pattern):
+            inside = os.path.commonpath([folder, pattern]) == folder
+        else:
+            inside = os.pardir not in pattern.split(os.sep)
+        # Joining leaves an absolute pattern as it is.
+        pattern = os.path.join(glob.escape(folder), pattern if inside else os.path.basename(pattern))
     # A path that exists is meant as it stands, even with a character that globs know.
     matches = [pattern] if os.path.exists(pattern) else sorted(glob.glob(pattern, recursive=True))
     files = [match for match in matches if os.path.isfile(match)]

@@ -27,8 +27,8 @@ def list_files(
 
     Args:
         spec: the dataset specification.
-        data_dir: the folder that holds the files: `source.path`'s, or a builder's
-            official ones.
+        data_dir: the folder that holds the files: `source.path` is relative to it then;
+            or a builder's official ones.
         cache_dir: where tensorflow-datasets keeps what it prepared; its own default
             when absent.
         progress: whether tensorflow-datasets shows what it downloads and prepares.
@@ -46,7 +46,7 @@ def list_files(
     ```
     """
     if spec.source.format != "tfds":
-        return _files.expand(spec.source.path, data_dir)
+        return _files.expand(spec.source.path if data_dir is None else spec.source.written_path, data_dir)
     from components.example_gen.builders.prepare import prepare, shards
 
     return shards(prepare(spec.source.builder, data_dir, cache_dir, progress), spec.source.tfds_split)

@@ -7,8 +7,10 @@ import datetime
 import math
 
 from components.example_gen.readers import Rejected, Row
-from models.feature_values import feature_values, value_text
+from models.feature_values import feature_values
 from models.spec.dataset_spec import DatasetSpec
+from models.spec.iso_time import read_iso_time
+from models.spec.value_text import value_text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +23,8 @@ class Parsed:
         label: 1 or 0.
         time: the interaction's time as a number, when the split or a history asks.
         user: whose row it is, when the split or a history asks.
-        split_key: what the hash split hashes; empty for other splits.
+        split_key: what the hash split hashes, the split's key columns or all that are read;
+            empty for other splits.
         entries: for each derived history, what this row adds to later ones: the
             entry and the word that stands for it in the sentence.
     """
@@ -54,6 +57,7 @@ class RowParser:
 
     def __init__(self, spec: DatasetSpec):
         self._label = spec.label
+        self._decimal = spec.source.decimal
         self._features = tuple(f for f in spec.features if f.derive is None)
         derivation = spec.derivation
         self._time = spec.split.time or (derivation and derivation.time)
@@ -69,21 +73,27 @@ class RowParser:
     def __call__(self, row: Row) -> Parsed | Rejected | None:
         values = row.values
         try:
-            label = self._label(values[self._label.column])
+            label = self._label(self._pointed(values[self._label.column]))
             if label is None:
                 return None
-            features = {f.name: feature_values(f, values[f.source_column]) for f in self._features}
+            features = {f.name: feature_values(f, values[f.source_column], self._decimal) for f in self._features}
             features["label"] = [label]
             return Parsed(
                 features=features,
                 label=label,
-                time=parse_time(values[self._time], self._time) if self._time else None,
+                time=parse_time(self._pointed(values[self._time]), self._time) if self._time else None,
                 user=_required(values[self._user], self._user) if self._user else None,
                 split_key="\x1f".join(value_text(values[c]) for c in self._split_columns).encode(),
                 entries=tuple((value_text(values[of]), value_text(values[word])) for of, word in self._entries),
             )
         except ValueError as error:
             return Rejected(row.file, row.line, str(error), repr(values))
+
+    def _pointed(self, value):
+        """A number's text with a decimal point, whatever sign the log has."""
+        if self._decimal != "." and isinstance(value, str):
+            return value.replace(self._decimal, ".")
+        return value
 
 
 def parse_time(value, column: str) -> float:
@@ -102,10 +112,9 @@ def parse_time(value, column: str) -> float:
             time = float(text)
         except ValueError:
             try:
-                moment = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+                time = read_iso_time(text).timestamp()
             except ValueError:
                 raise ValueError(f"column '{column}' is {text!r}, neither a number nor an ISO 8601 date") from None
-            time = moment.replace(tzinfo=moment.tzinfo or datetime.timezone.utc).timestamp()
     if not math.isfinite(time):
         raise ValueError(f"column '{column}' is {value!r}, not a time")
     return time

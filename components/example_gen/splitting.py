@@ -38,7 +38,12 @@ def time_cuts(ordered: Sequence[float], fractions: Mapping[str, float]) -> tuple
     Args:
         ordered: the rows' times, or equally spaced quantiles of them, ascending.
         fractions: shares of the splits.
+
+    Returns:
+        Two times; any two where there is no row.
     """
+    if not ordered:
+        return (0.0, 0.0)
     last = len(ordered) - 1
     begins = (fractions["train"], fractions["train"] + fractions["validation"])
     return tuple(ordered[min(last, round(share * last))] for share in begins)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+
 from tfx.components.trainer import executor as tfx_executor
 from tfx.types import artifact_utils
 from tfx.utils import json_utils
 
 from models.language_model_source import LanguageModelSource
+from models.spec.dataset_spec import DatasetSpec
+
+# Custom property of a model: what it was trained for, see `task_fingerprint`.
+TASK = "task"
 
 
 class Executor(tfx_executor.GenericExecutor):
@@ -20,6 +27,8 @@ class Executor(tfx_executor.GenericExecutor):
         super().Do(input_dict, output_dict, exec_properties)
         config = json_utils.loads(exec_properties["custom_config"])["config"]
         model = artifact_utils.get_single_instance(output_dict["model"])
+        spec = DatasetSpec.from_json(json_utils.loads(exec_properties["custom_config"])["dataset_spec"])
+        model.set_string_custom_property(TASK, task_fingerprint(spec))
         for name in ("backbone", "language_model", "text_mode"):
             if name in config:
                 model.set_string_custom_property(name, config[name])
@@ -35,3 +44,16 @@ class Executor(tfx_executor.GenericExecutor):
             "text_vectors": artifact_utils.get_single_uri(vectors) if vectors else None,
         }
         return fn_args
+
+
+def task_fingerprint(spec: DatasetSpec) -> str:
+    """The same for two specifications whose models can be compared on the same test rows.
+
+    It covers the ID model's features and their kinds, the label's rule and the split.
+    """
+    task = {
+        "features": sorted((f.name, f.kind) for f in spec.model_features),
+        "label": spec.label.model_dump(mode="json"),
+        "split": spec.split.model_dump(mode="json"),
+    }
+    return hashlib.sha256(json.dumps(task, sort_keys=True).encode()).hexdigest()[:16]

@@ -156,6 +156,15 @@ class DatasetSpec(SpecPart):
         return tuple(f for f in self.features if f.kind == "history" and f.text)
 
     @property
+    def encoded_histories(self) -> tuple[Feature, ...]:
+        """Text histories whose entries a frozen language model can encode one by one.
+
+        An entry is encoded as its item's text, so there are none where the item side says
+        nothing, as in a log of ids only.
+        """
+        return self.text_histories if "item" in self.text_sides else ()
+
+    @property
     def derivation(self):
         """The `Derivation` shared by the derived histories, or None."""
         return next((f.derive for f in self.features if f.derive), None)
@@ -182,7 +191,8 @@ class DatasetSpec(SpecPart):
     def load(cls, path: str | pathlib.Path) -> DatasetSpec:
         """Reads and validates a YAML file.
 
-        A relative `source.path` is resolved against the file's own folder.
+        A relative `source.path` is resolved against the file's own folder;
+        `source.written_path` keeps it as it stands in the file.
 
         Raises:
             UserError: naming the file, the key, the value and what would be right.
@@ -196,10 +206,7 @@ class DatasetSpec(SpecPart):
             raise UserError(f"{path}: is not valid UTF-8 (byte {error.start}); save the file as "
                             "UTF-8") from error
         spec = cls.parse(text, where=str(path))
-        if spec.source.path and "://" not in spec.source.path:
-            resolved = str((path.parent / pathlib.Path(spec.source.path).expanduser()).resolve())
-            spec = spec.model_copy(update={"source": spec.source.model_copy(update={"path": resolved})})
-        return spec
+        return spec.model_copy(update={"source": spec.source.resolved(path.parent)})
 
     @classmethod
     def parse(cls, text: str, where: str) -> DatasetSpec:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 from typing import Literal
 
 import pydantic
@@ -16,12 +17,14 @@ class Source(SpecPart):
         format: `csv`, `parquet`, `tfrecord` (of `tf.train.Example`) or `tfds`
             (a tensorflow-datasets builder).
         path: glob of the files, relative to the specification's own folder, or to
-            `--data-dir` when that is given. Not for `tfds`.
+            `--data-dir` when that is given; of a path that leads out of that folder
+            (absolute, or with `..`) `--data-dir` takes the last part. Not for `tfds`.
         builder: name of a tensorflow-datasets builder, with its config after a
             slash, as `movielens_ratings/1m`. Only for `tfds`.
         tfds_split: the split of the builder that is read. Only for `tfds`.
         delimiter: one character between two CSV columns.
         encoding: text encoding of CSV files.
+        decimal: the decimal sign of numbers in CSV files, `.` or `,`.
         columns: column names of CSV files that have no header line; absent when
             the first line is the header.
         compression: `gzip` or `none`, for TFRecord files; `auto` goes by `.gz`.
@@ -33,8 +36,11 @@ class Source(SpecPart):
     tfds_split: str = "train"
     delimiter: str = pydantic.Field(",", min_length=1, max_length=1)
     encoding: str = "utf-8"
+    decimal: str = "."
     columns: tuple[str, ...] | None = None
     compression: Literal["auto", "gzip", "none"] = "auto"
+    # As the specification says it, once `path` is resolved: what `--data-dir` is joined with.
+    _written_path: str | None = pydantic.PrivateAttr(None)
 
     @pydantic.field_validator("encoding")
     @classmethod
@@ -43,6 +49,13 @@ class Source(SpecPart):
             "".encode(value)
         except LookupError:
             raise ValueError("is no text encoding Python knows; for example utf-8 or latin-1") from None
+        return value
+
+    @pydantic.field_validator("decimal")
+    @classmethod
+    def _known_decimal(cls, value: str) -> str:
+        if value not in (".", ","):
+            raise ValueError('is no decimal sign; use "." or ",", in quotes')
         return value
 
     @pydantic.field_validator("columns")
@@ -70,4 +83,20 @@ class Source(SpecPart):
         if self.columns is not None and self.format != "csv":
             raise ValueError(f"columns is for format csv only; {self.format} files name their columns "
                              "themselves")
+        if self.decimal != "." and self.format != "csv":
+            raise ValueError(f"decimal is for format csv only; {self.format} files hold numbers as such")
         return self
+
+    @property
+    def written_path(self) -> str | None:
+        """`path` before `resolved` changed it."""
+        return self._written_path or self.path
+
+    def resolved(self, folder: pathlib.Path) -> Source:
+        """This source with a relative `path` joined to the specification's own folder."""
+        if not self.path or "://" in self.path:
+            return self
+        written = pathlib.Path(self.path).expanduser()
+        source = self.model_copy(update={"path": str((folder / written).resolve())})
+        source._written_path = str(written)
+        return source

@@ -8,6 +8,7 @@ from typing import Literal
 import pydantic
 
 from models.spec.base import SpecPart
+from models.spec.iso_time import read_iso_time
 
 SPLITS = ("train", "validation", "test")
 
@@ -22,7 +23,9 @@ class SplitRule(SpecPart):
             ISO 8601 date. For `time` and `user_time`.
         user: the column that says whose row it is. For `user_time`.
         key: the columns that are hashed for `hash`; rows that agree in all of them
-            land in the same split. The whole row when absent.
+            land in the same split. When absent, all columns that the specification
+            reads are hashed, so adding a feature moves rows to other splits; name a key
+            (the user's and the item's id) to keep them.
         test_from: for `time`: rows at or after this time are the test, and the rest is
             divided between train and validation by hash in the proportion of their
             fractions (days 1 to 7 against day 8).
@@ -43,7 +46,7 @@ class SplitRule(SpecPart):
             return value.isoformat()
         if value is None or isinstance(value, (int, float)):
             return value
-        for read in (float, lambda text: datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))):
+        for read in (float, read_iso_time):
             try:
                 read(str(value))
                 return value

@@ -18,12 +18,11 @@ def names() -> list[str]:
     return sorted((path.stem for path in _FOLDER.glob("*.yaml")), key=lambda name: (name != _SAMPLE, name))
 
 
-def load(name_or_path: str | os.PathLike, data_dir: str | os.PathLike | None = None) -> DatasetSpec:
+def load(name_or_path: str | os.PathLike) -> DatasetSpec:
     """Reads a data set's specification.
 
     Args:
         name_or_path: the name of a built-in data set, or the path of a YAML file.
-        data_dir: with it, `source.path` of a YAML file is looked up there.
 
     Raises:
         UserError: there is no such name or file, or the specification is wrong.
@@ -41,11 +40,7 @@ def load(name_or_path: str | os.PathLike, data_dir: str | os.PathLike | None = N
         # Not `DatasetSpec.load`: the sample's file is generated elsewhere, see `materialise`.
         return DatasetSpec.parse(path.read_text(encoding="utf-8"), where=str(path))
     if os.path.isfile(text) or text.endswith((".yaml", ".yml")):
-        spec = DatasetSpec.load(text)
-        if data_dir is not None and spec.source.path:
-            path = _moved(spec.source.path, pathlib.Path(text).parent, pathlib.Path(data_dir))
-            return _with_path(spec, path)
-        return spec
+        return DatasetSpec.load(text)
     close = difflib.get_close_matches(text, names(), n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     raise UserError(f"--dataset {text}: is neither a built-in data set ({', '.join(names())}) "
@@ -68,16 +63,4 @@ def materialise(spec: DatasetSpec, folder: str | os.PathLike) -> DatasetSpec:
 
     path = pathlib.Path(folder).resolve() / spec.source.path
     write_sample(path)
-    return _with_path(spec, str(path))
-
-
-def _moved(path: str, spec_folder: pathlib.Path, data_dir: pathlib.Path) -> str:
-    """A file pattern below the specification's folder as the same one below `data_dir`."""
-    resolved = spec_folder.resolve()
-    below = pathlib.Path(path).is_relative_to(resolved)
-    relative = pathlib.Path(path).relative_to(resolved) if below else pathlib.Path(path).name
-    return str(data_dir.resolve() / relative)
-
-
-def _with_path(spec: DatasetSpec, path: str) -> DatasetSpec:
-    return spec.model_copy(update={"source": spec.source.model_copy(update={"path": path})})
+    return spec.model_copy(update={"source": spec.source.model_copy(update={"path": str(path)})})

@@ -19,7 +19,8 @@ def new_alignment_model(stage: Stage) -> AlignmentModel:
     model = AlignmentModel(
         stage.new_ctr_model(), stage.new_tower(),
         num_subspaces=options.num_subspaces, width=options.subspace_width,
-        temperature=options.temperature, normalize=options.normalize)
+        temperature=options.temperature, normalize=options.normalize,
+        learn_temperature=options.learn_temperature)
     stage.build(model)
     return model
 
@@ -37,7 +38,7 @@ def run_fn(fn_args) -> None:
         decay_steps=max(1, steps - warmup), alpha=0.1,
         warmup_target=options.learning_rate if warmup else None, warmup_steps=warmup)
     model.compile(
-        optimizer=keras.optimizers.AdamW(schedule, weight_decay=stage.config.training.weight_decay),
+        optimizer=keras.optimizers.AdamW(schedule, weight_decay=options.weight_decay),
         jit_compile=False)
     stage.fit(
         model, "alignment",

@@ -35,7 +35,8 @@ def run_fn(fn_args) -> None:
     student = _aligned(stage, fn_args.base_model).ctr_model
     # Sec. 4.3: a new output layer on the aligned representation.
     student.reset_output_layer()
-    distiller = Distiller(student, teacher, weight=options.weight, temperature=options.temperature)
+    distiller = Distiller(student, teacher, weight=options.weight, temperature=options.temperature,
+        feature_weight=options.feature_weight)
     stage.build(distiller)
     compile_ctr(distiller, **rates)
     stage.fit_on_clicks(distiller, "student", training.epochs)

@@ -22,6 +22,8 @@ from models.text_tower import TextTower
 from pipeline.config import RunConfig
 
 _log = logging.getLogger("ctrl.train")
+# Steps between two saves within an epoch, at least: a save costs some steps' time.
+_SAVE_EVERY = 200
 
 
 class Stage:
@@ -108,6 +110,7 @@ class Stage:
             epochs=epochs, checkpoint_dir=os.path.join(self.checkpoint_dir, part),
             log_dir=os.path.join(self._fn_args.model_run_dir, part),
             monitor=monitor, mode=mode, patience=patience,
+            save_every_steps=max(_SAVE_EVERY, len(train) // 10),
             progress=self.progress)
 
     def fit_on_clicks(self, model, part: str, epochs: int):

@@ -41,6 +41,23 @@ def test_csv_from_an_inferred_specification(ctrl, tmp_path):
     assert_pure_id(str(_pushed(tmp_path / "root")))
 
 
+def test_a_changed_specification_starts_afresh_in_the_same_root(ctrl, tmp_path):
+    hotel_log.write_csv(tmp_path / "log.csv")
+    spec = hotel_log.write_spec(tmp_path, "log.csv")
+    command = ("run", "--dataset", spec, "--root", tmp_path / "root", *QUICK, "--set", "plain_backbone=false",
+               "--set", "distillation.weight=0")
+    whole = spec.read_text()
+    # At first without one feature, and with another of a different kind.
+    lines = [line for line in whole.splitlines() if "amenities" not in line]
+    spec.write_text("\n".join(lines).replace("item, kind: numeric", "item, kind: categorical"))
+    assert "verdict     PUSHED" in ctrl(*command).stdout
+    first = _pushed(tmp_path / "root")
+    spec.write_text(whole)
+    # Neither the drift against the run before nor a baseline that reads other types stands in the way.
+    assert "verdict     PUSHED" in ctrl(*command).stdout
+    assert len(list(first.parent.iterdir())) == 2
+
+
 def _kill_and_resume(ctrl, folder, killed_in):
     hotel_log.write_parquet(folder / "log.parquet")
     spec = hotel_log.write_spec(folder, "log.parquet")

@@ -80,8 +80,11 @@ def test_own_file_is_loaded_and_looked_up_in_data_dir(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("name: mine\nsource: {format: csv, path: logs/*.csv}\nlabel: {column: y}\n"
                     "features: [{name: u, side: user, kind: categorical}]\n")
-    assert datasets.load(path).source.path == str(tmp_path / "logs/*.csv")
-    assert datasets.load(path, data_dir=tmp_path / "data").source.path == str(tmp_path / "data/logs/*.csv")
+    (tmp_path / "data/logs").mkdir(parents=True)
+    (tmp_path / "data/logs/a.csv").write_text("u,y\n")
+    spec = datasets.load(path)
+    assert spec.source.path == str(tmp_path / "logs/*.csv")
+    assert list_files(spec, str(tmp_path / "data")) == [str(tmp_path / "data/logs/a.csv")]
     with pytest.raises(UserError, match="absent.yaml: cannot be read"):
         datasets.load(tmp_path / "absent.yaml")
 

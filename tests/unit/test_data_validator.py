@@ -1,3 +1,5 @@
+import re
+
 import pandas as pd
 import pytest
 import tensorflow_data_validation as tfdv
@@ -6,9 +8,10 @@ from tfx.types import standard_artifacts
 
 from components.data_validator.executor import Executor, tolerant_schema
 from models.spec.errors import UserError
+from pipeline.config import RunConfig
 from tests.executor_case import artifact
 
-TOLERANCES = {"max_unknown_share": 0.1, "max_missing_share": 0.05, "max_drift": 0.3, "exclude_splits": "[]"}
+TOLERANCES = {"max_unknown_share": 0.1, "max_missing_share": 0.05, "max_drift": 0.3, "inferred": 1, "exclude_splits": "[]"}
 
 
 def statistics(folder, frames):
@@ -30,6 +33,7 @@ GOOD = frame(["red", "blue"] * 50, [float(i % 10) for i in range(100)])
 
 def validate(folder, train, test, previous=None):
     source = statistics(folder / "statistics", {"train": train, "test": test})
+    source.id = 42
     schema_artifact = artifact(standard_artifacts.Schema, folder / "schema")
     schema = tfdv.infer_schema(tfdv.generate_statistics_from_dataframe(train), infer_feature_shape=False)
     tfdv.write_schema_text(schema, str(folder / "schema" / "schema.pbtxt"))
@@ -69,11 +73,38 @@ def test_drift_against_the_previous_run_stops_the_run(tmp_path):
         validate(tmp_path, drifted, drifted, previous=GOOD)
 
 
+def test_ids_in_digits_are_strings_all_the_same(tmp_path):
+    digits = GOOD.assign(colour=[str(i) for i in range(100)])
+    other = digits.copy()
+    other.loc[3, "colour"] = "N/A"
+    validate(tmp_path, digits, other)
+
+
+def test_a_feature_that_is_new_or_of_another_type_has_not_drifted(tmp_path):
+    validate(tmp_path / "new", GOOD, GOOD, previous=GOOD[["colour"]])
+    validate(tmp_path / "type", GOOD, GOOD, previous=GOOD.assign(price=["a", "b"] * 50))
+
+
+def test_the_message_names_keys_that_exist(tmp_path):
+    gone = GOOD.assign(colour=None)
+    with pytest.raises(UserError) as error:
+        validate(tmp_path, GOOD, gone)
+    for key in re.findall(r"data\.(\w+)", str(error.value)):
+        assert key in RunConfig().data.model_fields
+
+
+def test_accepted_statistics_are_named(tmp_path):
+    assert validate(tmp_path, GOOD, GOOD).get_int_custom_property("statistics_id") == 42
+
+
 def test_tolerances_do_not_override_a_schema_of_the_user(tmp_path):
     schema = schema_pb2.Schema()
     feature = schema.feature.add(name="a", type=schema_pb2.BYTES)
     feature.distribution_constraints.min_domain_mass = 1.0
     feature.drift_comparator.infinity_norm.threshold = 0.01
-    result = tolerant_schema(schema, 0.1, 0.05, 0.3).feature[0]
+    feature.int_domain.max = 9
+    kept = tolerant_schema(schema, 0.1, 0.05, 0.3, inferred=False).feature[0]
+    assert kept.int_domain.max == 9
+    result = tolerant_schema(schema, 0.1, 0.05, 0.3, frozenset({"a"})).feature[0]
     assert result.distribution_constraints.min_domain_mass == 1.0
     assert result.drift_comparator.infinity_norm.threshold == 0.01

@@ -55,6 +55,23 @@ def test_load_resolves_the_path_against_the_files_folder(tmp_path):
     assert DatasetSpec.load(tmp_path / "my.yaml").source.path == str(tmp_path / "clicks.csv")
 
 
+def test_load_keeps_the_path_as_it_is_written(tmp_path):
+    (tmp_path / "my.yaml").write_text(SPEC.replace("clicks.csv", "many/*.csv"))
+    source = DatasetSpec.load(tmp_path / "my.yaml").source
+    assert (source.path, source.written_path) == (str(tmp_path / "many/*.csv"), "many/*.csv")
+    assert parse(SPEC).source.written_path == "clicks.csv"
+    assert "written" not in source.model_dump_json()
+
+
+def test_histories_are_encoded_only_where_the_item_side_has_text():
+    history = "  - {name: recent, side: user, kind: history, of: item_id}\n"
+    ids_only = parse(SPEC + history)
+    assert [f.name for f in ids_only.text_histories] == ["recent"]
+    assert ids_only.encoded_histories == ()
+    titled = parse(SPEC + history + "  - {name: title, side: item, kind: categorical}\n")
+    assert [f.name for f in titled.encoded_histories] == ["recent"]
+
+
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(UserError, match=r"my\.yaml: cannot be read: No such file or directory$"):
         DatasetSpec.load(tmp_path / "my.yaml")
@@ -86,7 +103,11 @@ FEATURE_KEYS = ", ".join(Feature.model_fields)
     ("path: clicks.csv", "path: 3", 'my.yaml, line 2: source.path: 3: needs text; put it in quotes, as "3"'),
     ("path: clicks.csv", "path: a.csv, delimeter: ;",
      "my.yaml, line 2: source.delimeter is no known key (did you mean 'delimiter'?); the keys here are "
-     "format, path, builder, tfds_split, delimiter, encoding, columns, compression"),
+     "format, path, builder, tfds_split, delimiter, encoding, decimal, columns, compression"),
+    ("path: clicks.csv", "path: a.csv, decimal: ;",
+     "my.yaml, line 2: source.decimal: ';': is no decimal sign; use \".\" or \",\", in quotes"),
+    ("format: csv, path: clicks.csv", "format: parquet, path: a.parquet, decimal: \",\"",
+     "my.yaml, line 2: source: decimal is for format csv only; parquet files hold numbers as such"),
     ("path: clicks.csv", "path: a.csv, delimiter: tab",
      "my.yaml, line 2: source.delimiter: 'tab': needs one character, in quotes, as \"|\" or \"\\t\""),
     ("path: clicks.csv", "path: a.csv, encoding: utf8000",

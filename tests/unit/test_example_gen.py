@@ -108,6 +108,11 @@ def test_a_split_of_one_class_stops_the_run(tmp_path):
         ingest(tmp_path, HEADER + "".join(f"a,{i},t,5,{i}\n" for i in range(50)))
 
 
+def test_a_log_of_which_nothing_is_left_says_so(tmp_path):
+    with pytest.raises(UserError, match="No row is left: 20 read, 20 dropped by the label rule, 0 rejected"):
+        ingest(tmp_path, HEADER + "".join(f"a,{i},t,3,{i}\n" for i in range(20)))
+
+
 def test_the_result_does_not_depend_on_the_order_of_the_log(tmp_path):
     first, second = tmp_path / "1", tmp_path / "2"
     first.mkdir(), second.mkdir()

@@ -64,7 +64,7 @@ UNSEEN = [
 def tft_output(tmp_path_factory):
     """A transform graph with a tokenizer in it, which the served model must not have."""
     folder = str(tmp_path_factory.mktemp("transform"))
-    features = {**raw_example.feature_spec(SPEC, with_label=True)}
+    features = {**raw_example.feature_spec(SPEC), "label": tf.io.VarLenFeature(tf.int64)}
     features.update({f"{side}_sentence": tf.io.VarLenFeature(tf.string) for side in SPEC.text_sides})
     rows = [
         {**row, "label": [i % 2], "user_sentence": [b"a user."], "item_sentence": [b"an item."]}
@@ -109,7 +109,7 @@ def test_same_probability_as_keras_on_the_full_transform_graph(tft_output, model
     signature = tf.saved_model.load(export_dir).signatures["serving_default"]
     answer = signature(examples=_examples(rows))
     full = {
-        **raw_example.feature_spec(SPEC, with_label=True),
+        **raw_example.feature_spec(SPEC), "label": tf.io.VarLenFeature(tf.int64),
         **{f"{side}_sentence": tf.io.VarLenFeature(tf.string) for side in SPEC.text_sides},
     }
     transformed = tft_output.transform_features_layer()(tf.io.parse_example(_examples(rows), full))

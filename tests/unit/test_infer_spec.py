@@ -11,6 +11,7 @@ from models.spec.dataset_spec import DatasetSpec
 from models.spec.errors import UserError
 from pipeline.column_profile import ColumnProfile
 from pipeline.infer_spec import infer_spec, write_spec
+from pipeline.log_sample import LogSample
 from pipeline.preview import preview
 
 TAGS = ["wood; office", "light", "wood; light", "office"]
@@ -146,6 +147,53 @@ def test_iso_dates_are_times(tmp_path):
     assert "#   joined: is a time, which does not come again" in text
 
 
+@pytest.mark.parametrize("form", ["%Y-%m-%d %H:%M:%S.5", "%Y-%m-%d %H:%M:%S UTC", "%Y-%m-%dT%H:%M:%S+0000"])
+def test_other_forms_of_iso_dates_are_times(tmp_path, form):
+    frame = log()
+    frame["timestamp"] = pd.to_datetime(frame["timestamp"], unit="s").dt.strftime(form)
+    _, spec = inferred(frame, tmp_path)
+    assert (spec.split.by, spec.split.time) == ("time", "timestamp")
+    assert preview(DatasetSpec.parse(infer_spec(str(tmp_path / "log.csv")), where="log.yaml")).rejected == 0
+
+
+@pytest.mark.parametrize("form", ["%d/%m/%Y %H:%M", "%b %d, %Y %H:%M", "%a %b %d %H:%M:%S %Y", "%d-%b-%Y"])
+def test_a_time_that_cannot_be_read_is_told(tmp_path, form):
+    frame = log()
+    frame["timestamp"] = pd.to_datetime(frame["timestamp"], unit="s").dt.strftime(form)
+    text, spec = inferred(frame, tmp_path)
+    assert spec.split.by == "hash" and "timestamp" not in spec.columns
+    assert f"# timestamp: looks like a time in a form that cannot be read, as {frame['timestamp'][0]!r};\n" in text
+    assert "#   rewrite it as ISO 8601, as 2024-03-01T21:04:10.\n# No column of times was found" in text
+    assert "#   timestamp: looks like a time in a form that cannot be read; rewrite it as ISO 8601\n" in text
+
+
+def test_decimal_commas_are_found(tmp_path):
+    frame = log()
+    frame["tags"] = frame["tags"].str.replace("; ", "|")
+    frame["weight"] = [7 if i % 3 else 7.5 + i % 12 for i in range(len(frame))]
+    for column in ("price", "weight"):
+        frame[column] = frame[column].map(lambda v: f"{v:g}".replace(".", ","))
+    text, spec = inferred(frame, tmp_path, sep=";")
+    assert (spec.source.delimiter, spec.source.decimal) == (";", ",")
+    assert spec.feature("price").kind == spec.feature("weight").kind == "numeric"
+    assert "  # numbers with a decimal comma: from 9.99 to 48.49, median 30.99" in text
+    assert preview(DatasetSpec.parse(text, where="log.yaml")).rejected == 0
+
+
+def test_pairs_between_commas_are_no_decimals(tmp_path):
+    frame = log()
+    frame["pairs"] = [f"{i % 4},{i % 3}" for i in range(len(frame))]
+    _, spec = inferred(frame, tmp_path)
+    assert spec.source.decimal == "." and spec.feature("pairs").kind == "set"
+
+
+def test_a_header_that_stands_in_the_log_again_is_a_header(tmp_path):
+    frame = log()
+    frame = pd.concat([frame, pd.DataFrame([dict(zip(frame, frame))])])
+    frame.to_csv(tmp_path / "log.csv", index=False)
+    assert list(LogSample(str(tmp_path / "log.csv"), 1000).frame) == list(frame)
+
+
 @pytest.mark.parametrize("delimiter", [";", "\t", "|", ","])
 def test_the_delimiter_is_found(tmp_path, delimiter):
     frame = log()
@@ -200,6 +248,11 @@ def test_a_title_with_commas_is_no_set():
     (b"user,clicked\n", "has a header and no rows; give a log with some rows"),
     (b"1,2,0\n3,4,1\n", "line 1: holds only numbers (1, 2, 0), so it is no header; add a line with the "
                         "columns' names, or write the specification by hand with the key source.columns"),
+    (b"u1,Rome,3,0\nu2,Oslo,4,1\n", "line 1: holds the number 3, so it is no header; add a line with the columns' "
+                                     "names, or write the specification by hand with the key source.columns"),
+    (b"u1,Rome,yes\nu2,Oslo,no\nu1,Bonn,no\nu3,Rome,yes\n",
+     "line 1: holds values of its own columns (u1, Rome, yes), so it is no header; add a line with the columns' "
+     "names, or write the specification by hand with the key source.columns"),
     (b"user\nu1\n", "line 1: has one column only, 'user'; columns are divided by one of comma, semicolon, "
                     "tab, bar"),
     (b"user,user\nu1,u2\n", "line 1: the column 'user' stands twice; give each a name of its own"),

@@ -54,10 +54,8 @@ def test_batches_hold_every_row_in_the_files_order(files):
     assert count_rows(files) == ROWS
 
 
-def test_remainder_can_be_dropped_and_rows_repeated(files):
+def test_remainder_can_be_dropped(files):
     assert [len(b) for b in ids(make_dataset(files, SPEC, 10, drop_remainder=True))] == [10, 10]
-    repeated = ids(make_dataset(files, SPEC, 10, repeat=True).take(6))
-    assert sorted(flat(repeated)[:ROWS]) == list(range(ROWS)) and len(flat(repeated)) == 60
 
 
 def test_shuffling_is_the_same_for_a_seed_and_new_in_every_pass(files):

@@ -238,6 +238,25 @@ def test_problems_of_features(tmp_path):
     }
 
 
+def test_a_log_without_any_text_is_an_error(tmp_path):
+    spec = """
+name: ids
+source: {format: csv, path: log.csv}
+label: {column: y}
+features:
+  - {name: user_id, side: user, kind: categorical}
+  - {name: item_id, side: item, kind: categorical}
+"""
+    rows = [[f"u{i % 7}", f"i{i % 5}", i % 11 % 2] for i in range(300)]
+    header = ["user_id", "item_id", "y"]
+    found = preview(write(tmp_path, rows, spec, header))
+    assert problems(found, "error") == ["features: nothing to align: give at least one feature a text"]
+    assert not [p for p in problems(found, "warning") if "side has text" in p]
+    one = spec.replace("side: item, kind: categorical", "side: item, kind: categorical, text: true")
+    found = preview(write(tmp_path, rows, one, header))
+    assert problems(found, "error") == [] and "no feature of the user side has text" in problems(found, "warning")[0]
+
+
 def test_single_feature_auc_by_hand():
     # Rows 0, 2, 4, 6 give a: (2 + 1/2) / 3 and b: (0 + 1/2) / 3; rows 1, 3, 5, 7 are ranked by these:
     # positives a, b and negatives b, b: a wins 2 of 2, b ties 2 of 2, so (2 + 2 / 2) / 4.

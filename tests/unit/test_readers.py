@@ -202,6 +202,32 @@ def test_list_files_sorts_matches_and_looks_in_data_dir(tmp_path):
     assert list_files(make_spec("*.csv"), data_dir=str(tmp_path)) == expected
 
 
+@pytest.mark.parametrize("written, file", [
+    ("many/*.csv", "many/a.csv"), ("*.csv", "a.csv"), ("../logs/*.csv", "a.csv"), ("/logs/*.csv", "a.csv"),
+    ("many/../*.csv", "a.csv"), ("./many/a.csv", "many/a.csv"),
+])
+def test_a_loaded_path_is_relative_to_the_data_dir(tmp_path, written, file):
+    (tmp_path / "data/many").mkdir(parents=True)
+    for name in ("a.csv", "many/a.csv"):
+        (tmp_path / "data" / name).write_text("x\n")
+    (tmp_path / "specs").mkdir()
+    # The same files beside the specification must not be taken.
+    (tmp_path / "specs/many").mkdir()
+    (tmp_path / "specs/many/a.csv").write_text("x\n")
+    (tmp_path / "specs/my.yaml").write_text(
+        f"name: my\nsource: {{format: csv, path: \"{written}\"}}\nlabel: {{column: y}}\n"
+        "features: [{name: u, side: user, kind: categorical}]\n")
+    spec = DatasetSpec.load(tmp_path / "specs/my.yaml")
+    assert list_files(spec, data_dir=str(tmp_path / "data")) == [str(tmp_path / "data" / file)]
+
+
+def test_an_absolute_path_inside_the_data_dir_stays(tmp_path):
+    (tmp_path / "many").mkdir()
+    (tmp_path / "many/a.csv").write_text("x\n")
+    spec = make_spec(tmp_path / "many/*.csv")
+    assert list_files(spec, data_dir=str(tmp_path)) == [str(tmp_path / "many/a.csv")]
+
+
 def test_list_files_takes_an_existing_path_as_it_stands(tmp_path):
     path = tmp_path / "log[1].csv"
     path.write_text("x\n")

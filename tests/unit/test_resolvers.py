@@ -2,12 +2,13 @@ import types
 
 from tfx.types import standard_artifacts
 
-from pipeline.resolvers import PreviousArtifactStrategy, PreviousBlessedModelStrategy
+from pipeline.resolvers import PreviousBlessedModelStrategy, PreviousStatisticsStrategy
 
 
-def model(number):
+def model(number, task="task"):
     artifact = standard_artifacts.Model()
     artifact.id = number
+    artifact.set_string_custom_property("task", task)
     return artifact
 
 
@@ -37,12 +38,32 @@ def test_the_baseline_is_the_latest_blessed_model_before_the_candidate():
     assert resolve([1, 2, 3], blessings, candidate=3) == [1]
 
 
-def test_previous_artifact_is_older_than_the_current_one():
-    def previous(ids, current):
-        found = PreviousArtifactStrategy().resolve_artifacts(
-            None, {"previous": [model(i) for i in ids], "current": [model(current)]})
+def test_a_model_of_another_task_is_no_baseline():
+    found = PreviousBlessedModelStrategy().resolve_artifacts(None, {
+        "model": [model(1), model(2, task="other")], "candidate": [model(3)],
+        "model_blessing": [blessing(1, True, 10), blessing(2, True, 11)]})
+    assert [m.id for m in found["model"]] == [1]
+
+
+def test_previous_statistics_are_older_and_were_accepted():
+    def statistics(number):
+        artifact = standard_artifacts.ExampleStatistics()
+        artifact.id = number
+        return artifact
+
+    def anomalies(of):
+        artifact = standard_artifacts.ExampleAnomalies()
+        artifact.set_int_custom_property("statistics_id", of)
+        return artifact
+
+    def previous(ids, accepted, current):
+        found = PreviousStatisticsStrategy().resolve_artifacts(None, {
+            "previous": [statistics(i) for i in ids], "anomalies": [anomalies(i) for i in accepted],
+            "current": [statistics(current)]})
         return [a.id for a in found["previous"]]
 
-    assert previous([4], 4) == []
-    assert previous([2, 7, 4], 7) == [4]
-    assert previous([2, 7, 4], 4) == [2]
+    assert previous([4], [], 4) == []
+    assert previous([2, 7, 4], [2, 4], 7) == [4]
+    assert previous([2, 7, 4], [2, 4, 7], 4) == [2]
+    # What stopped a run is not what the next one is measured by.
+    assert previous([2, 4, 7], [2], 7) == [2]

@@ -79,3 +79,31 @@ def test_iso_dates_are_epoch_seconds():
     assert parse_time("1970-01-02T00:00:00Z", "when") == 86_400
     assert parse_time("1970-01-01T01:00:00+01:00", "when") == 0
     assert parse_time("1970-01-02", "when") == 86_400
+
+
+@pytest.mark.parametrize("text, seconds", [
+    ("1970-01-01 00:00:10.5", 10.5), ("1970-01-01T00:00:10.1234567Z", 10.123456), ("1970-01-01 00:00:10 UTC", 10),
+    ("1970-01-01 00:00:10.25 UTC", 10.25), ("1970-01-01 01:00:10+0100", 10), ("1970-01-01 00:00:10 +0000", 10),
+    ("1970-01-01 00:00:10 +00:00", 10), ("1970-01-01 00:00:10 Z", 10), ("10.5", 10.5),
+])
+def test_forms_of_times(text, seconds):
+    assert parse_time(text, "when") == seconds
+
+
+@pytest.mark.parametrize("text", ["01/03/2023 10:00", "UTC", "2023-13-01", "2023-03-01 10:00 PST", "zé"])
+def test_what_is_no_time(text):
+    with pytest.raises(ValueError, match="^column 'when' is '.*', neither a number nor an ISO 8601 date$"):
+        parse_time(text, "when")
+
+
+def test_decimal_commas_in_numbers_ratings_and_times():
+    source = SPEC.source.model_copy(update={"decimal": ","})
+    parser = RowParser(SPEC.model_copy(update={"source": source}))
+    row = {"who": "1,5", "film": "7", "title": "A,B", "price": "2,5", "genres": "a|b", "seen": "1", "stars": "3,5",
+           "when": "100,25"}
+    parsed = parser(Row(row, "toy.csv", 9))
+    assert (parsed.features["price"], parsed.label, parsed.time) == ([2.5], 1, 100.25)
+    assert parsed.features["who"] == ["1,5"] and parsed.features["title"] == ["A,B"]
+    assert parser(Row({**row, "stars": "3,0"}, "toy.csv", 9)) is None
+    assert parser(Row({**row, "price": "1.234,5"}, "toy.csv", 9)).reason == "column 'price' is '1.234,5', not a number"
+    assert parse(price="2,5").reason == "column 'price' is '2,5', not a number"

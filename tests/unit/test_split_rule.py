@@ -31,7 +31,7 @@ def test_what_does_not_go_together(keys, message):
 
 
 @pytest.mark.parametrize("start", [
-    8, 1494604800.5, "2017-05-13", "2017-05-13T00:00:00Z", "1494604800",
+    8, 1494604800.5, "2017-05-13", "2017-05-13T00:00:00Z", "1494604800", "2017-05-13 00:00:00 UTC",
 ])
 def test_the_start_of_the_test(start):
     assert SplitRule(by="time", time="t", test_from=start).test_from == start

@@ -66,7 +66,7 @@ def transform(folder, text_mode, **config):
     Returns:
         The rows as numpy arrays by name, in order, and the `TFTransformOutput`.
     """
-    feature_spec = raw_example.feature_spec(SPEC, with_label=True)
+    feature_spec = {**raw_example.feature_spec(SPEC), "label": tf.io.VarLenFeature(tf.int64)}
     for name in ROWS[0]:
         kind = tf.string if name.endswith("_sentence") else tf.int64
         feature_spec.setdefault(name, tf.io.VarLenFeature(kind))

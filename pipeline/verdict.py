@@ -1,0 +1,3 @@
+"""What a run ends with."""
+
+PUSHED, NOT_PUSHED = "PUSHED", "NOT PUSHED"
