@@ -28,6 +28,7 @@ setuptools.setup(
         "tensorflow-serving-api>=2.16,<2.17",
         "pydantic>=2",
         "pyyaml",
+        "python-dateutil",
         # tfx-bsl and keras-hub import these without declaring them.
         "dill",
         "sentencepiece",

@@ -18,6 +18,8 @@ TOKEN_IDS = "token_ids"
 # What a missing or empty string becomes. It is counted like any other value: frequent
 # enough, it has an embedding of its own; else it always falls into the same
 # out-of-vocabulary bucket.
+# Deviations from the mean at which a number is cut: one absurd price must not decide a score by itself.
+_CLIP = 10.0
 MISSING = "<missing>"
 
 Tensors = Mapping[str, tf.SparseTensor]
@@ -62,7 +64,7 @@ def preprocessing_fn(inputs: Tensors, custom_config: Mapping) -> dict[str, tf.Te
         for side in spec.text_sides:
             key = f"{side}_text_key"
             outputs[key] = _first(_input(inputs, key), 0)
-        for feature in spec.text_histories:
+        for feature in spec.encoded_histories:
             key = f"{feature.name}_text_key"
             newest = _newest(_input(inputs, key), feature.max_length)
             outputs[key] = _padded(newest, newest.values, feature.max_length)
@@ -116,7 +118,7 @@ def _input(inputs: Tensors, name: str) -> tf.SparseTensor:
 
 
 def _numeric(feature: Feature, x: tf.SparseTensor) -> dict[str, tf.Tensor]:
-    """Quantile bucket + 1 (missing: `buckets + 1`), and z-score (missing: 0)."""
+    """Quantile bucket + 1 (missing: `buckets + 1`), and clipped z-score (missing: 0)."""
     values = tf.cast(x.values, tf.float32)
     # One NaN or infinity would spoil mean and variance for every row: it is missing.
     keep = tf.math.is_finite(values) & (x.indices[:, 1] == 0)
@@ -127,7 +129,7 @@ def _numeric(feature: Feature, x: tf.SparseTensor) -> dict[str, tf.Tensor]:
     missing = tf.constant(feature.buckets, tf.int64)
     return {
         feature.name: _padded(buckets, buckets.values, 1, missing)[:, 0] + 1,
-        f"{feature.name}_value": _padded(scores, scores.values, 1)[:, 0],
+        f"{feature.name}_value": _padded(scores, tf.clip_by_value(scores.values, -_CLIP, _CLIP), 1)[:, 0],
     }
 
 

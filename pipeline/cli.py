@@ -9,14 +9,21 @@ import pathlib
 import sys
 
 from models.spec.errors import UserError
+from pipeline.console import INTERRUPTED
 
 _ROOT = "ctrl_root"
 _MODEL = "ctr"
+_REFUSED = 3
 _KEPT = "interrupted; everything that was finished is kept: the same command goes on from there"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Entry point. Returns the exit status: 0, 1 for a failure, 2 for a user's error."""
+    """Entry point.
+
+    Returns:
+        The exit status: 0; 1 for a failure; 2 for a user's error; 3 for a run whose model
+        the gate refused; 130 for Ctrl-C.
+    """
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
@@ -30,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        return 130
+        return INTERRUPTED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -44,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--config", metavar="FILE", help="run configuration, YAML")
     run.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE",
                      help="one key of the configuration, as alignment.epochs=2; may be repeated")
-    run.add_argument("--smoke", action="store_true", help="one short epoch of everything, to see that it runs")
+    run.add_argument("--smoke", action="store_true", help="one short epoch of everything, to see that it runs; kept apart, below DATASET-smoke")
     run.set_defaults(handler=_run)
 
     listing = commands.add_parser("datasets", help="list the built-in datasets")
@@ -117,13 +124,14 @@ def _run(options) -> int:
 
     spec = datasets.load(options.dataset)
     config = RunConfig.load(spec.name, options.config, options.settings, options.smoke)
-    layout = RunLayout.below(options.root, spec.name)
+    # What --smoke makes must never stand beside, or be compared with, a model that was trained.
+    layout = RunLayout.below(options.root, f"{spec.name}-smoke" if options.smoke else spec.name)
     layout.check_writable()
     console.set_environment()
     log = layout.logs / f"{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
     with console.quiet(log) as logger, console.leave_on_interrupt(_KEPT):
         try:
-            run.run(spec, config, layout, options.data_dir)
+            pushed = run.run(spec, config, layout, options.data_dir)
         except UserError:
             raise
         except Exception as error:
@@ -132,7 +140,7 @@ def _run(options) -> int:
             console.keep_traceback(error)
             logger.info("details: %s", log)
             return 1
-    return 0
+    return 0 if pushed else _REFUSED
 
 
 def _datasets(options) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from models.spec.iso_time import read_iso_time
 from models.spec.label_rule import read_click
+from pipeline.cell_forms import MAX_MALFORMED, has_decimal_commas, looks_like_date
 
 SEPARATORS = ("|", ";", ", ")
 # Up to so many different whole numbers are codes rather than amounts.
@@ -19,11 +20,6 @@ MAX_CODES = 32
 # Whole numbers of such a name measure, when there are more than a few levels of them.
 AMOUNT_WORDS = {"price", "cost", "amount", "revenue", "income", "salary", "distance", "duration", "weight", "height"}
 MAX_LEVELS = 10
-# Share of a number column's cells that may be something else: what ingestion lets pass by default.
-MAX_MALFORMED = 0.01
-# `01/03/2023 10:00`, `Mar 1, 2023`, `Wed 1 March 2023`: dates as people write them.
-DATE_LIKE = re.compile(
-    r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}\b|([A-Z][a-z]{2,8},? )?(\d{1,2}[ -][A-Z]|[A-Z])[a-z]{2,8}[ -]\d", re.IGNORECASE)
 
 
 class ColumnProfile:
@@ -117,7 +113,7 @@ class ColumnProfile:
         if self._moments or self.numbers is not None or not self.counts or self.unread_moment is None:
             return False
         sample = list(self.counts)[:200]
-        return sum(bool(DATE_LIKE.match(value)) for value in sample) > 0.5 * len(sample)
+        return sum(map(looks_like_date, sample)) > 0.5 * len(sample)
 
     @property
     def is_code(self) -> bool:
@@ -209,14 +205,6 @@ class ColumnProfile:
             if several >= 0.2 * len(lists) and count >= recurrence * distinct:
                 return separator
         return None
-
-
-def has_decimal_commas(cells: Sequence[str], least: float = 0.5) -> bool:
-    """Whether cells are numbers, more than a share `least` of them with a decimal comma, as `12,5`."""
-    cells = [c for c in cells if c.strip()]
-    numbers = [c for c in cells if re.fullmatch(r"\s*[-+]?\d+(,\d+)?\s*", c)]
-    with_comma = sum("," in c for c in numbers)
-    return with_comma > least * len(cells) and len(cells) - len(numbers) <= MAX_MALFORMED * len(cells)
 
 
 def share(value: float) -> str:

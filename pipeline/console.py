@@ -26,7 +26,8 @@ def set_environment() -> None:
     os.environ["KERAS_BACKEND"] = "tensorflow"
     # At level 2 TensorFlow 2.16 still complains at every import that CUDA's plugins register twice.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    # At ERROR gRPC adds a line of its own to what is told of a port in use.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     # Google's client libraries, which TFX brings along, warn at import that Python 3.10 grows old.
     warnings.filterwarnings("ignore", category=FutureWarning, module="google")
     tensorflow = sys.modules.get("tensorflow")
@@ -96,7 +97,10 @@ def leave_on_interrupt(line: str) -> Iterator[None]:
         sys.stdout.flush()
         os._exit(INTERRUPTED)
 
-    previous = signal.signal(signal.SIGINT, leave)
+    previous = signal.getsignal(signal.SIGINT)
+    # A script's job in the background is started so that the terminal's Ctrl-C spares it.
+    if previous != signal.SIG_IGN:
+        signal.signal(signal.SIGINT, leave)
     try:
         yield
     finally:

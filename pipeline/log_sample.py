@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from models.spec.errors import UserError
-from pipeline.column_profile import has_decimal_commas
+from pipeline.cell_forms import has_decimal_commas
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 # Enough to judge encoding and delimiter by.

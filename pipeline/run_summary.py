@@ -97,7 +97,8 @@ class RunSummary:
     @property
     def _next(self) -> str:
         if self.verdict == PUSHED:
-            return f"ctrl serve --root {shlex.quote(str(self.layout.root.parent))} --dataset {self.dataset}"
+            folder = self.layout.root
+            return f"ctrl serve --root {shlex.quote(str(folder.parent))} --dataset {folder.name}"
         return "what is served stays as it was; see the reasons above, and the figures in the summary"
 
 

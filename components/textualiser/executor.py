@@ -39,7 +39,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         target = artifact_utils.get_single_instance(output_dict["textualised_examples"])
         texts = artifact_utils.get_single_instance(output_dict["texts"])
         splits = beam_io.splits_of(source)
-        tables = [*spec.text_sides, *(f.name for f in spec.text_histories)] if frozen else []
+        tables = [*spec.text_sides, *(f.name for f in spec.encoded_histories)] if frozen else []
         target.split_names = source.split_names
         examples_utils.set_payload_format(target, example_gen_pb2.FORMAT_TF_EXAMPLE)
         texts.split_names = artifact_utils.encode_split_names(tables)
@@ -127,7 +127,7 @@ class _Textualise(beam.DoFn):
                 key = fingerprint(text)
                 added[f"{side}_text_key"] = [key]
                 yield from self._text(side, key, text)
-            for history in self._spec.text_histories:
+            for history in self._spec.encoded_histories:
                 entries = values.get(history.name, ())
                 added[f"{history.name}_text_key"] = [fingerprint(e) for e in entries]
                 for item in values.get(history.of, ()):

@@ -104,7 +104,7 @@ def test_too_many_malformed_rows_stop_the_run_with_a_readable_list(ctrl, tmp_pat
     assert "50 of 1,500 rows are malformed" in failed.stderr
     assert "log.csv:2: column 'nightly_price' is 'cheap', not a number" in failed.stderr
     assert "Traceback" not in failed.stdout + failed.stderr
-    kept = tmp_path / "root" / "hotels" / "rejected" / "rejected.jsonl"
+    kept = tmp_path / "root" / "hotels-smoke" / "rejected" / "rejected.jsonl"
     assert len(kept.read_text().splitlines()) == 50
 
 

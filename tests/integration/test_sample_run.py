@@ -29,13 +29,13 @@ def run(ctrl, root):
 
 @pytest.fixture(scope="module")
 def version(run, root) -> pathlib.Path:
-    (found,) = (root / "sample" / "serving" / "ctr").iterdir()
+    (found,) = (root / "sample-smoke" / "serving" / "ctr").iterdir()
     return found
 
 
 @pytest.fixture(scope="module")
 def summary(run, root) -> dict:
-    (path,) = (root / "sample" / "runs").glob("*.json")
+    (path,) = (root / "sample-smoke" / "runs").glob("*.json")
     return json.loads(path.read_text())
 
 
@@ -54,7 +54,7 @@ def test_the_metadata_say_which_language_model_it_was(run, root):
     from tfx.orchestration import metadata
 
     store = metadata_store.MetadataStore(
-        metadata.sqlite_metadata_connection_config(str(root / "sample" / "metadata.sqlite")))
+        metadata.sqlite_metadata_connection_config(str(root / "sample-smoke" / "metadata.sqlite")))
     models = [a.custom_properties for a in store.get_artifacts_by_type("Model")]
     students = [m for m in models if "language_model" in m]
     assert len(models) == 3 and len(students) == 2
@@ -97,8 +97,8 @@ def test_the_exported_graph_scores_like_the_keras_model(root, version):
     from pipeline.config import RunConfig
 
     spec, config = datasets.load("sample"), RunConfig.load("sample")
-    (graph,) = (root / "sample" / "artifacts" / "Transform" / "transform_graph").iterdir()
-    (weights,) = (root / "sample" / "artifacts").glob("DistillationTrainer/model_run/*/student.weights.h5")
+    (graph,) = (root / "sample-smoke" / "artifacts" / "Transform" / "transform_graph").iterdir()
+    (weights,) = (root / "sample-smoke" / "artifacts").glob("DistillationTrainer/model_run/*/student.weights.h5")
     output = tft.TFTransformOutput(str(graph))
     model = CTRModel(fields(spec, output), backbone=config.backbone, embedding_dim=config.embedding_dim)
     known = _test_rows(root)[:200]
@@ -126,17 +126,19 @@ def test_a_second_run_with_nothing_changed_reuses_everything(ctrl, run, root, ve
 
 
 def test_changing_the_gate_repeats_the_evaluation_only(ctrl, run, root, version):
-    again = ctrl("run", "--dataset", "sample", "--root", root, "--smoke", "--set", "evaluation.min_auc=0.999")
+    again = ctrl(
+        "run", "--dataset", "sample", "--root", root, "--smoke", "--set", "evaluation.min_auc=0.999", check=False)
+    assert again.returncode == 3
     repeated = {name for name, state in components(again.stdout).items() if state != "reused"}
     assert repeated == {"Evaluator", "Pusher"}
     assert "verdict     NOT PUSHED" in again.stdout
-    assert "auc" in again.stdout.split("NOT PUSHED")[1]
+    assert "it must be at least 0.999 (evaluation.min_auc)" in again.stdout.split("NOT PUSHED")[1]
     assert [version] == list(version.parent.iterdir())
 
 
 def test_the_pushed_model_answers_over_grpc(ctrl, run, root, version, tmp_path):
     rows = tmp_path / "rows.csv"
-    with open(root / "sample" / "data" / "sample.csv", encoding="utf-8") as f:
+    with open(root / "sample-smoke" / "data" / "sample.csv", encoding="utf-8") as f:
         lines = f.readlines()[:6]
     rows.write_text("".join(lines), encoding="utf-8")
     port_file = tmp_path / "port"
@@ -152,8 +154,11 @@ def test_the_pushed_model_answers_over_grpc(ctrl, run, root, version, tmp_path):
     finally:
         server.send_signal(signal.SIGTERM)
         server.wait(20)
+        said = server.stdout.read()
         server.stdout.close()
     assert server.returncode == 0 and answer.stderr == ""
+    # Standard error is in it too.
+    assert said.splitlines()[0].startswith("serving ctr version") and not any(word in said for word in NOISE)
     served = [row["probability"] for row in json.loads(answer.stdout)]
     table = list(csv.DictReader(lines))
     from pipeline import datasets
@@ -164,7 +169,7 @@ def test_the_pushed_model_answers_over_grpc(ctrl, run, root, version, tmp_path):
 
 
 def _test_rows(root) -> list[bytes]:
-    files = map(str, (root / "sample" / "artifacts").glob("ExampleGen/examples/*/Split-test/*.gz"))
+    files = map(str, (root / "sample-smoke" / "artifacts").glob("ExampleGen/examples/*/Split-test/*.gz"))
     return list(tf.data.TFRecordDataset(sorted(files), "GZIP").as_numpy_iterator())
 
 

@@ -99,6 +99,10 @@ def test_missing_values_have_no_value(row):
         ({"book": ["b1", "b2"]}, ["line 3", "'book'", "2 values"]),
         ({"reader": "7"}, ["line 3", "unknown column 'reader'", "reader_id"]),
         ({"book": "\ud800"}, ["line 3", "'book'", "Unicode"]),
+        ({"foo": 1, "bar": 2}, ["line 3", "it has: foo, bar", "reads: reader_id, age, lately, book, topics"]),
+        ({"book,cover": "b1,red"}, ["line 3", "it has: book,cover;"]),
+        # The model reads neither the cover nor the label.
+        ({"cover": "red", "clicked": 1}, ["line 3", "none of the columns"]),
     ],
 )
 def test_a_bad_row_names_row_and_column(row, words):
@@ -163,6 +167,35 @@ def test_predicts_in_batches(target):
         assert got.dtype == np.float32
         np.testing.assert_allclose(got, _sigmoid([0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6]), atol=1e-6)
         assert client.predict([]).shape == (0,)
+
+
+def test_a_column_that_no_row_has_is_told(target, tmp_path, caplog):
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"age": 10, "topics": null}\n{"reader_id": 7, "book": "b1"}\n', encoding="utf-8")
+    assert len(predict_file(target, rows, SPEC, "books")) == 2
+    assert [r.getMessage() for r in caplog.records] == [
+        f"{rows}: no row has lately, which the model reads; scored as missing"]
+    caplog.clear()
+    rows.write_text('{"age": 1, "topics": "", "reader_id": 7, "book": "b1", "lately": null}\n', encoding="utf-8")
+    predict_file(target, rows, SPEC, "books")
+    assert not caplog.records
+
+
+def test_rows_of_another_specification_are_told_of_by_their_types(target, tmp_path):
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"age": "old", "reader_id": 7, "topics": "", "book": "", "lately": ""}\n', encoding="utf-8")
+    features = tuple(f.model_copy(update={"kind": "categorical"}) if f.name == "age" else f for f in SPEC.features)
+    other = SPEC.model_copy(update={"features": features})
+    with pytest.raises(UserError, match="feature 'age'.*; the model was trained with another dataset specification"):
+        predict_file(target, rows, other, "books")
+    with PredictClient(target, "books") as client, pytest.raises(UserError) as caught:
+        client.predict([b"\xff"])
+    assert "specification" not in str(caught.value)
+
+
+def test_numbers_have_the_logs_decimal_sign():
+    spec = SPEC.model_copy(update={"source": SPEC.source.model_copy(update={"decimal": ","})})
+    assert raw_example.decode(to_example(spec, {"age": "3,5"}))["age"] == [3.5]
 
 
 def test_predicts_a_file(target, tmp_path):

@@ -18,6 +18,8 @@ def test_settings_win_over_the_file_and_the_file_over_defaults(tmp_path):
     ("alignment.epochs=0", "--set alignment.epochs=0: alignment.epochs: 0: Input should be greater than or equal"),
     ("text_mode=frosen", "text_mode: 'frosen': Input should be 'frozen' or 'finetune'"),
     ("alignment.epochs", "is not KEY=VALUE, as alignment.epochs=2"),
+    ("alignment.epochs=[1", "--set alignment.epochs=[1: the value '[1' is no YAML: expected ',' or ']'"),
+    ("model_name=2024-13-01", "--set model_name=2024-13-01: the value '2024-13-01' is no YAML: month must be in"),
 ])
 def test_a_wrong_setting_is_named_with_what_would_be_right(setting, message):
     with pytest.raises(UserError) as error:
@@ -29,6 +31,14 @@ def test_a_wrong_file_is_named(tmp_path):
     path = tmp_path / "my.yaml"
     path.write_text("training: {learning_rate: -1}\n")
     with pytest.raises(UserError, match=r"my.yaml: training.learning_rate: -1"):
+        RunConfig.load("no-such-builtin", str(path))
+
+
+@pytest.mark.parametrize("content", [b"seed: [1", b"model_name: 2024-13-01", b"seed: \xff"])
+def test_a_file_that_is_no_yaml_is_named(tmp_path, content):
+    path = tmp_path / "my.yaml"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="my.yaml: cannot be read as YAML"):
         RunConfig.load("no-such-builtin", str(path))
 
 

@@ -12,9 +12,10 @@ import tensorflow_transform as tft
 import tensorflow_transform.beam as tft_beam
 from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
 
-from models import raw_example
+from models import backbones, raw_example
 from models.ctr_model import CTRModel
 from models.preprocessing import fields, preprocessing_fn
+from models.served_transform import ServedTransform
 from models.spec.dataset_spec import DatasetSpec
 from serving.export import assert_pure_id, export_ctr_model
 
@@ -118,6 +119,24 @@ def test_same_probability_as_keras_on_the_full_transform_graph(tft_output, model
     np.testing.assert_allclose(answer["logit"], logits, atol=1e-5)
     np.testing.assert_allclose(answer["probability"], 1 / (1 + np.exp(-logits)), atol=1e-5)
     assert len(set(np.round(logits, 6))) > 4, "the rows must differ for the comparison to mean something"
+
+
+@pytest.mark.parametrize("name", backbones.names())
+def test_every_backbone_is_served_as_it_was_trained(name, tft_output, tmp_path):
+    keras.utils.set_random_seed(3)
+    model = CTRModel(
+        fields(SPEC, tft_output), backbone=name, embedding_dim=4, history_pooling="din",
+        backbone_options={"hidden_units": [8]})
+    export_ctr_model(model, tft_output, SPEC, str(tmp_path / "1"))
+    served = tf.saved_model.load(str(tmp_path / "1")).signatures["serving_default"]
+    transform = ServedTransform(SPEC, tft_output)
+    transformed = tf.function(
+        lambda rows: transform(tf.io.parse_example(rows, raw_example.feature_spec(SPEC))))(_examples(ROWS + UNSEEN))
+    answer = served(examples=_examples(ROWS + UNSEEN))
+    probability = answer["probability"]
+    # One of the rows has an absurd price.
+    assert np.abs(answer["logit"]).max() < 100
+    np.testing.assert_allclose(probability, tf.sigmoid(model(transformed)), atol=1e-5)
 
 
 def test_a_row_scores_alike_alone_and_in_a_batch(export_dir):

@@ -23,7 +23,7 @@ from tensorflow_serving.apis import (
 
 from models import raw_example
 from models.spec.errors import UserError
-from serving.server import ModelServer
+from serving.server import ModelServer, serve
 from tests.unit import served_model
 
 GOOD = raw_example.encode({"age": [3.0], "topics": [b"sea"]})
@@ -278,6 +278,27 @@ def test_a_folder_without_a_version_is_the_users_error(tmp_path):
 def test_a_port_in_use_is_the_users_error(server, base_path):
     with pytest.raises(UserError, match=f"127.0.0.1:{server.port}"):
         ModelServer(str(base_path), "books", port=server.port).start()
+
+
+@pytest.mark.parametrize("port", [-1, 65536, 99999])
+def test_a_port_that_is_none_is_the_users_error(base_path, port):
+    with pytest.raises(UserError, match=f"port {port}: is not between 0 and 65535"):
+        ModelServer(str(base_path), "books", port=port).start()
+
+
+def test_the_port_that_was_asked_for_is_taken(base_path, monkeypatch):
+    server = ModelServer(str(base_path), "books", port=8500)
+    # Another one that gRPC would take without a word.
+    monkeypatch.setattr(server._server, "add_insecure_port", lambda address: 34463)
+    with pytest.raises(UserError, match="cannot listen on 127.0.0.1:8500"):
+        server.start()
+
+
+def test_a_port_file_that_cannot_be_written_is_the_users_error(base_path, tmp_path):
+    announced = []
+    with pytest.raises(UserError, match="absent/port: cannot be written: No such file"):
+        serve(str(base_path), "books", port=0, port_file=str(tmp_path / "absent" / "port"), announce=announced.append)
+    assert announced == []
 
 
 def test_serve_announces_itself_and_stops_on_a_signal(base_path, tmp_path):

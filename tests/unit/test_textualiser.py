@@ -29,7 +29,7 @@ ROWS = {
 }
 
 
-def textualise(folder, mode):
+def textualise(folder, mode, spec=SPEC):
     source = write_examples(folder / "in", ROWS)
     target = artifact(standard_artifacts.Examples, folder / "out")
     texts = artifact(standard_artifacts.Examples, folder / "texts")
@@ -39,7 +39,7 @@ def textualise(folder, mode):
     beam_executor(Executor, folder).Do(
         {"examples": [source], "schema": [schema]},
         {"textualised_examples": [target], "texts": [texts], "textualised_schema": [extended]},
-        {"dataset_spec": SPEC.to_json(), "text_mode": mode})
+        {"dataset_spec": spec.to_json(), "text_mode": mode})
     return target, texts
 
 
@@ -66,6 +66,19 @@ def test_distinct_texts_stand_once_and_rows_point_to_them(tmp_path):
     assert tables["item"][row["item_text_key"][0]] == b"This is a film, title is Heat."
     assert [tables["liked"][k] for k in row["liked_text_key"]] == [
         b"This is a film, title is Up.", b"This is a film, title is Jaws."]
+
+
+def test_a_history_of_items_without_words_points_to_none(tmp_path):
+    silent = DatasetSpec.model_validate(
+        {**SPEC.model_dump(), "features": [
+            {**f.model_dump(), "text": f.text.model_dump() if f.text and f.side == "user" else False}
+            for f in SPEC.features]})
+    target, texts = textualise(tmp_path, "frozen", silent)
+    assert splits_of(texts) == ["user"]
+    rows = {r["film"][0]: r for s in ROWS for r in read_examples(target, s)}
+    assert "liked_text_key" not in rows[b"3"] and "item_sentence" not in rows[b"3"]
+    # The sentence still says what was liked.
+    assert rows[b"3"]["user_sentence"] == [b"This is a user, who liked Up|Jaws."]
 
 
 def test_the_schema_gains_the_features_that_are_added(tmp_path):

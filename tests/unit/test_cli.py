@@ -1,0 +1,251 @@
+"""The command: arguments, wiring of each sub-command, exit statuses."""
+
+import os
+import pathlib
+import subprocess
+import sys
+import types
+
+import pytest
+
+from models.spec.errors import UserError
+from pipeline import cli, datasets, infer_spec, preview
+from pipeline.layout import SERVED_SPEC
+from serving import client
+from tests.unit import served_model
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path, monkeypatch):
+    # The default root is relative; and the command sets variables for its own process.
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+
+
+@pytest.fixture
+def fake_run(monkeypatch):
+    """Stands in for `pipeline.run`, which imports TFX; `calls` holds what it got."""
+    module = types.ModuleType("pipeline.run")
+    module.calls = []
+    module.run = lambda *arguments: module.calls.append(arguments)
+    monkeypatch.setitem(sys.modules, "pipeline.run", module)
+    monkeypatch.setattr("pipeline.run", module, raising=False)
+    return module
+
+
+@pytest.fixture
+def fake_serve(monkeypatch):
+    """Stands in for `serving.server`, which imports TensorFlow."""
+    module = types.ModuleType("serving.server")
+    module.calls = []
+    module.serve = lambda *arguments, **named: module.calls.append((arguments, named))
+    monkeypatch.setitem(sys.modules, "serving.server", module)
+    monkeypatch.setattr("serving.server", module, raising=False)
+    return module
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What `predict_file` was asked; it answers one row."""
+    calls = []
+    monkeypatch.setattr(client, "predict_file", lambda *a: calls.append(a) or [({"age": "3"}, 0.25)])
+    return calls
+
+
+def _push(root, dataset="books", model="ctr"):
+    path = root / dataset / "serving" / model / "1" / SERVED_SPEC
+    path.parent.mkdir(parents=True)
+    path.write_text(served_model.SPEC.to_json(), encoding="utf-8")
+    return path.parents[2]
+
+
+def _spec_file(name="books"):
+    path = pathlib.Path("my.yaml")
+    path.write_text(f"name: {name}\nsource: {{format: csv, path: log.csv}}\nlabel: {{column: clicked}}\n"
+                    "features: [{name: age, side: user, kind: numeric}]\n", encoding="utf-8")
+    return str(path)
+
+
+def _raising(error):
+    def raise_it(*_, **__):
+        raise error
+
+    return raise_it
+
+
+@pytest.mark.parametrize("command", [[], ["run"], ["preview"], ["serve"], ["predict"]])
+def test_help_imports_nothing_heavy(command):
+    code = (
+        "import sys; from pipeline.cli import main\n"
+        "try:\n    main(sys.argv[1:])\n"
+        "except SystemExit as end:\n    assert end.code == 0\n"
+        "heavy = {'tensorflow', 'tfx', 'keras', 'apache_beam', 'numpy', 'grpc', 'pandas'}\n"
+        "print(sorted(heavy & set(sys.modules)))")
+    done = subprocess.run([sys.executable, "-c", code, *command, "--help"], capture_output=True, text=True,
+                          cwd=pathlib.Path(cli.__file__).parents[1])
+    assert done.stdout.splitlines()[-1] == "[]" and done.stderr == ""
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    ([], "required: COMMAND"),
+    (["run"], "required: --dataset"),
+    (["preview", "--dataset", "sample", "--limit", "-4"], "argument --limit: -4 is not at least 1"),
+    (["preview", "--dataset", "sample", "--rows", "-1"], "argument --rows: -1 is not at least 1"),
+    (["preview", "--dataset", "sample", "--rows", "x"], "argument --rows: invalid"),
+    (["serve", "--port", "x"], "argument --port: invalid"),
+])
+def test_wrong_arguments_end_with_status_2(arguments, message, capsys):
+    with pytest.raises(SystemExit) as end:
+        cli.main(arguments)
+    assert end.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_errors_become_statuses(monkeypatch, capsys):
+    monkeypatch.setattr(datasets, "names", _raising(UserError("nothing there")))
+    assert cli.main(["datasets"]) == 2
+    assert capsys.readouterr().err == "ctrl datasets: nothing there\n"
+    monkeypatch.setattr(datasets, "names", _raising(KeyboardInterrupt()))
+    assert cli.main(["datasets"]) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+    monkeypatch.setattr(datasets, "names", _raising(ZeroDivisionError()))
+    with pytest.raises(ZeroDivisionError):
+        cli.main(["datasets"])
+
+
+def test_a_closed_pipe_is_no_error():
+    code = "import sys; from pipeline.cli import main; sys.exit(main(['datasets']))"
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               cwd=pathlib.Path(cli.__file__).parents[1])
+    process.stdout.close()
+    assert (process.stderr.read(), process.wait()) == (b"", 0)
+    process.stderr.close()
+
+
+def test_datasets_lists_the_built_in_ones(capsys):
+    assert cli.main(["datasets"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == datasets.names()
+
+
+def test_init_writes_what_it_is_told(monkeypatch, capsys):
+    calls = []
+    monkeypatch.setattr(infer_spec, "write_spec", lambda *a, **k: calls.append((a, k)) or "written")
+    assert cli.main(["init", "log.csv", "-o", "my.yaml", "--force"]) == 0
+    assert calls == [(("log.csv", "my.yaml"), {"force": True})]
+    assert capsys.readouterr() == ("written\n", "")
+
+
+def test_run_gets_specification_configuration_and_layout(fake_run, tmp_path):
+    assert cli.main(["run", "--dataset", _spec_file(), "--data-dir", "data", "--root", "here",
+                     "--set", "embedding_dim=8", "--set", "seed=3"]) == 3  # the fake has pushed nothing
+    ((spec, config, layout, data_dir),) = fake_run.calls
+    assert (spec.name, config.embedding_dim, config.seed, data_dir) == ("books", 8, 3, "data")
+    assert layout.root == tmp_path / "here" / "books"
+    assert len(list(layout.logs.iterdir())) == 1
+
+
+@pytest.mark.parametrize(("pushed", "status"), [(True, 0), (False, 3)])
+def test_the_status_says_whether_a_model_was_pushed(fake_run, pushed, status):
+    fake_run.run = lambda *_: pushed
+    assert cli.main(["run", "--dataset", _spec_file()]) == status
+
+
+def test_a_smoke_run_is_kept_apart(fake_run, tmp_path):
+    cli.main(["run", "--dataset", _spec_file(), "--root", "here", "--smoke"])
+    ((_, config, layout, _),) = fake_run.calls
+    assert layout.root == tmp_path / "here" / "books-smoke"
+    assert config.training.epochs == 1
+
+
+def test_a_user_error_in_a_run_is_told_on_the_terminal(fake_run, capfd):
+    fake_run.run = _raising(UserError("Trainer: wrong"))
+    assert cli.main(["run", "--dataset", _spec_file()]) == 2
+    assert capfd.readouterr() == ("", "ctrl run: Trainer: wrong\n")
+
+
+@pytest.mark.parametrize(("error", "line"), [
+    (ValueError("a\nlong story\nthe end\n"), "failed: ValueError: the end"),
+    (ValueError(), "failed: ValueError"),
+])
+def test_a_failure_tells_its_last_line_and_where_the_details_are(fake_run, capfd, tmp_path, error, line):
+    fake_run.run = _raising(error)
+    assert cli.main(["run", "--dataset", _spec_file()]) == 1
+    (log,) = (tmp_path / "ctrl_root" / "books" / "logs").iterdir()
+    assert capfd.readouterr() == (f"{line}\ndetails: {log}\n", "")
+    assert "Traceback" in log.read_text()
+
+
+@pytest.mark.parametrize("command", ["run", "preview"])
+@pytest.mark.parametrize(("root", "message"), [
+    ("file", "file: cannot be written: "),
+    ("a[b]", "a[b]: has one of the characters * ? ["),
+])
+def test_a_root_that_is_of_no_use_is_refused(fake_run, capsys, tmp_path, command, root, message):
+    (tmp_path / "file").write_text("")
+    assert cli.main([command, "--dataset", "sample", "--root", root]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"ctrl {command}: --root ") and message in error
+    assert not fake_run.calls
+
+
+def test_preview_of_a_log_of_ones_own_writes_nothing(monkeypatch, capsys, tmp_path):
+    calls = []
+    monkeypatch.setattr(preview, "preview", lambda *a, **k: calls.append((a, k)))
+    monkeypatch.setattr(preview, "render", lambda result: "shown")
+    assert cli.main(["preview", "--dataset", _spec_file(), "--data-dir", "data", "--rows", "2", "--limit", "9"]) == 0
+    (((spec, data_dir), named),) = calls
+    assert (spec.name, data_dir) == ("books", "data")
+    assert named == {"rows": 2, "limit": 9, "cache_dir": str(tmp_path / "ctrl_root" / "books" / "data")}
+    assert capsys.readouterr() == ("shown\n", "")
+    assert not (tmp_path / "ctrl_root").exists()
+
+
+def test_serve_takes_the_model_of_a_name_or_of_a_specification(fake_serve, tmp_path):
+    served = _push(tmp_path / "ctrl_root")
+    wide = _push(tmp_path / "ctrl_root", "films", "wide")
+    assert cli.main(["serve", "--dataset", "books", "--host", "0.0.0.0", "--port", "1", "--port-file", "p"]) == 0
+    assert fake_serve.calls.pop() == (("ctrl_root/books/serving/ctr", "ctr"),
+                                      {"host": "0.0.0.0", "port": 1, "port_file": "p"})
+    assert cli.main(["serve", "--dataset", _spec_file(), "--root", str(tmp_path / "ctrl_root")]) == 0
+    assert fake_serve.calls.pop()[0] == (str(served), "ctr")
+    assert cli.main(["serve", "--model", "wide", "--root", str(tmp_path / "ctrl_root")]) == 0
+    assert fake_serve.calls.pop()[0] == (str(wide), "wide")
+
+
+def test_serve_without_a_model_is_a_users_error(fake_serve, capsys):
+    assert cli.main(["serve"]) == 2
+    assert capsys.readouterr().err.startswith("ctrl serve: ctrl_root: holds no pushed model; run `ctrl run` first")
+    assert not fake_serve.calls
+
+
+def test_predict_reads_rows_by_a_given_specification(asked, capsys):
+    assert cli.main(["predict", "--target", "h:1", "--input", "r.csv", "--dataset", _spec_file(),
+                     "--format", "csv"]) == 0
+    ((target, path, spec, model),) = asked
+    assert (target, path, model, [f.name for f in spec.features]) == ("h:1", "r.csv", "ctr", ["age"])
+    assert capsys.readouterr() == ("age,probability\n3,0.250000\n", "")
+    assert cli.main(["predict", "--target", "h:1", "--input", "r.csv", "--dataset", "sample", "--model", "wide"]) == 0
+    assert (asked[1][2].name, asked[1][3]) == ("sample", "wide")
+
+
+def test_predict_reads_rows_by_the_specification_of_the_pushed_model(asked, tmp_path):
+    _push(tmp_path / "ctrl_root", model="wide")
+    arguments = ["predict", "--target", "h:1", "--input", "r.csv"]
+    assert cli.main(arguments) == 0
+    assert asked.pop()[2:] == (served_model.SPEC, "wide")
+    _push(tmp_path / "ctrl_root", dataset="films")
+    assert cli.main([*arguments, "--dataset", "books"]) == 0
+    assert asked.pop()[2:] == (served_model.SPEC, "wide")
+
+
+def test_predict_that_finds_no_specification_asks_for_one(asked, capsys, tmp_path):
+    arguments = ["predict", "--target", "h:1", "--input", "r.csv"]
+    assert cli.main(arguments) == 2
+    assert "ctrl_root: holds no pushed model" in (error := capsys.readouterr().err)
+    assert "--dataset NAME|SPEC.yaml" in error
+    _push(tmp_path / "ctrl_root")
+    _push(tmp_path / "ctrl_root", dataset="films")
+    assert cli.main(arguments) == 2
+    assert "books/ctr, films/ctr" in (error := capsys.readouterr().err) and "--dataset NAME|SPEC.yaml" in error
+    assert not asked
