@@ -27,10 +27,10 @@ Each dataset by its own specification and configuration (`pipeline/datasets`, `p
 model minilm, backbone AutoInt. AUC and logloss on the test split, by TFMA on the exported models. One run a seed: on a
 single seed, differences of some thousandths mean nothing. Minutes and gigabytes are those of the whole `ctrl run` on a
 machine that was doing other work at times; they say that a run is feasible, no more.
-
-| dataset | seed | rows train / validation / test | split | plain AUC | plain logloss | student AUC | student logloss | AUC difference | verdict | minutes | peak GB |
-|---|---|---|---|---|---|---|---|---|---|---|---|
 """
+COLUMNS = (
+    "dataset", "seed", "rows train / validation / test", "split", "plain AUC", "plain logloss", "student AUC",
+    "student logloss", "AUC difference", "verdict", "minutes", "peak GB")
 
 
 def main() -> None:
@@ -49,7 +49,8 @@ def main() -> None:
         command += " --seeds " + " ".join(map(str, options.seeds))
     text = HEADER.format(
         command=command, cores=os.cpu_count(), s="s" if len(options.seeds) > 1 else "",
-        seeds=", ".join(map(str, options.seeds))) + "\n".join(rows) + "\n"
+        seeds=", ".join(map(str, options.seeds)))
+    text += "\n".join(["", f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|", *rows, ""])
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(text, encoding="utf-8")
     print(text)

@@ -51,7 +51,8 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--config", metavar="FILE", help="run configuration, YAML")
     run.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE",
                      help="one key of the configuration, as alignment.epochs=2; may be repeated")
-    run.add_argument("--smoke", action="store_true", help="one short epoch of everything, to see that it runs; kept apart, below DATASET-smoke")
+    run.add_argument("--smoke", action="store_true",
+                     help="one short epoch of everything, to see that it runs; kept apart, below DATASET-smoke")
     run.set_defaults(handler=_run)
 
     listing = commands.add_parser("datasets", help="list the built-in datasets")

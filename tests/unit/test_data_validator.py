@@ -11,7 +11,8 @@ from models.spec.errors import UserError
 from pipeline.config import RunConfig
 from tests.executor_case import artifact
 
-TOLERANCES = {"max_unknown_share": 0.1, "max_missing_share": 0.05, "max_drift": 0.3, "inferred": 1, "exclude_splits": "[]"}
+TOLERANCES = {
+    "max_unknown_share": 0.1, "max_missing_share": 0.05, "max_drift": 0.3, "inferred": 1, "exclude_splits": "[]"}
 
 
 def statistics(folder, frames):
