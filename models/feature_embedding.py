@@ -89,6 +89,11 @@ class FeatureEmbedding(keras.layers.Layer):
         """The keys of the inputs that are read, in order."""
         return [name for f in self.fields for name in (f.name, f.value_name) if name]
 
+    @property
+    def tables(self):
+        """The weights `[num_ids, dim]` of each table, by its name; there once the layer is built."""
+        return dict(self._tables)
+
     def build(self, input_shape=None):
         regularizer = keras.regularizers.L2(self.l2) if self.l2 else None
         self._tables = {

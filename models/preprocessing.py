@@ -101,6 +101,23 @@ def fields(spec: DatasetSpec, transform_output: tft.TFTransformOutput) -> list[F
     return result
 
 
+def values_in_place(feature: Feature, x: tf.SparseTensor) -> tf.Tensor:
+    """The strings behind a feature's ids, each where `preprocessing_fn` puts its id.
+
+    Args:
+        feature: a categorical, set or history.
+        x: its raw values, string [batch, values].
+
+    Returns:
+        String [batch] for a categorical, [batch, `max_length`] for the others; "" where
+        there is no value.
+    """
+    if feature.kind == "categorical":
+        return _first(x, "")
+    kept = (_newest if feature.kind == "history" else _oldest)(x, feature.max_length)
+    return _padded(kept, kept.values, feature.max_length)
+
+
 def _vocabulary_name(feature: Feature) -> str:
     return f"{feature.name}_vocabulary"
 

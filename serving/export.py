@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import os
 import pathlib
+import tempfile
+from collections.abc import Mapping
 
 import keras
+import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 from tensorflow.core.protobuf import saved_model_pb2
 
 from models import raw_example
+from models.embedding_rows import with_more_rows
 from models.served_transform import ServedTransform
 from models.spec.dataset_spec import DatasetSpec
+from models.spec.errors import UserError
+from serving.catalogue_lookup import CatalogueLookup
 
 WEIGHTS = "student_weights"
+# What a checkpoint adds to the name of a variable.
+_VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 SPEC_FILE = os.path.join("assets.extra", "dataset.json")
 
 
@@ -25,13 +33,19 @@ class _ServedModel(tf.Module):
     bring its training state and its own call functions along.
     """
 
-    def __init__(self, model: keras.Model, tft_output: tft.TFTransformOutput, spec: DatasetSpec):
+    def __init__(self, model: keras.Model, tft_output: tft.TFTransformOutput, spec: DatasetSpec,
+                 catalogue: CatalogueLookup | None = None):
         super().__init__()
         feature_spec = raw_example.feature_spec(spec)
         self.transform = ServedTransform(spec, tft_output)
+        if catalogue is not None:
+            self.catalogue = catalogue
 
         def score(examples: tf.Tensor) -> dict[str, tf.Tensor]:
-            transformed = self.transform(tf.io.parse_example(examples, feature_spec))
+            raw = tf.io.parse_example(examples, feature_spec)
+            transformed = self.transform(raw)
+            if catalogue is not None:
+                transformed = catalogue(raw, transformed)
             logit = tf.cast(model(transformed, training=False), tf.float32)
             return {"probability": tf.sigmoid(logit), "logit": logit}
 
@@ -47,6 +61,7 @@ def export_ctr_model(
     tft_output: tft.TFTransformOutput,
     spec: DatasetSpec,
     export_dir: str,
+    catalogue: Mapping[str, Mapping[str, np.ndarray]] | None = None,
 ) -> None:
     """Writes the student with its transform graph as a SavedModel that scores raw examples.
 
@@ -57,14 +72,24 @@ def export_ctr_model(
     collaborative model alone is served); `assert_pure_id` is run on the result. The
     dataset specification lies beside it in `assets.extra/dataset.json`.
 
+    With a `catalogue`, values that training never saw (or saw too seldom) have embedding
+    rows of their own, made from their texts beforehand: see `models.text_to_embedding`.
+    The signature is the same, and the graph holds one more table a feature, no text.
+
     Args:
         model: the student: a Keras model from transformed features (a dict) to logits
             [batch].
         tft_output: the `TFTransformOutput` that the model was trained with.
         spec: the dataset specification.
         export_dir: the folder to write; its parents are made.
+        catalogue: by categorical or set feature, each value's row, float [width] as
+            `models.embedding_rows.rows_of` gives it. It takes the place of a row that
+            the value got in training; histories of the feature read it too. The student
+            must then be a `CTRModel`.
 
     Raises:
+        UserError: the catalogue names no such feature, holds a value that is empty or
+            spans lines, or rows of another width.
         ValueError: the graph holds more than the ID model.
 
     Example:
@@ -73,8 +98,14 @@ def export_ctr_model(
     export_ctr_model(student, tft.TFTransformOutput(transform_graph_dir), spec, "serving_model_dir")
     ```
     """
-    served = _ServedModel(model, tft_output, spec)
-    tf.saved_model.save(served, export_dir, signatures={"serving_default": served.serving_default})
+    with tempfile.TemporaryDirectory() as folder:
+        lookup = None
+        if catalogue:
+            values = {name: list(rows) for name, rows in catalogue.items()}
+            lookup = CatalogueLookup(spec, model.fields, values, folder)
+            model = with_more_rows(model, {name: _matrix(name, rows) for name, rows in catalogue.items() if rows})
+        served = _ServedModel(model, tft_output, spec, lookup)
+        tf.saved_model.save(served, export_dir, signatures={"serving_default": served.serving_default})
     # Where the log was on the training machine is of no use to a client.
     path = spec.source.path and pathlib.PurePath(spec.source.path).name
     public = spec.model_copy(update={"source": spec.source.model_copy(update={"path": path})})
@@ -83,6 +114,40 @@ def export_ctr_model(
     with tf.io.gfile.GFile(file, "w") as stream:
         stream.write(public.to_json())
     assert_pure_id(export_dir, model)
+
+
+def restore_weights(model: keras.Model, export_dir: str) -> None:
+    """Reads an exported student's weights back into a Keras model.
+
+    Args:
+        model: the student, built as it was when it was exported.
+        export_dir: a SavedModel that `export_ctr_model` wrote.
+
+    Raises:
+        ValueError: the shapes of the weights differ.
+
+    Example:
+
+    ```python
+    student = CTRModel(fields(spec, tft_output), backbone="deepfm")
+    restore_weights(student, "serving/ctr/1717200000")
+    ```
+    """
+    reader = tf.train.load_checkpoint(os.path.join(export_dir, "variables", "variables"))
+    values = [reader.get_tensor(f"{WEIGHTS}/{i}{_VALUE}") for i in range(len(_stored_shapes(export_dir)))]
+    found, expected = [v.shape for v in values], [tuple(w.shape) for w in model.weights]
+    if found != expected:
+        raise ValueError(f"{export_dir}: the served variables have the shapes {found}, the model {expected}")
+    for weight, value in zip(model.weights, values, strict=True):
+        weight.assign(value)
+
+
+def _matrix(name: str, rows: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The rows of a feature's catalogue, [values, width]."""
+    widths = {np.shape(row) for row in rows.values()}
+    if len(widths) > 1:
+        raise UserError(f"catalogue of {name!r}: rows differ in shape: {sorted(widths)}")
+    return np.stack(list(rows.values()))
 
 
 def assert_pure_id(export_dir: str, model: keras.Model | None = None) -> None:
@@ -113,20 +178,29 @@ def assert_pure_id(export_dir: str, model: keras.Model | None = None) -> None:
             f"{export_dir}: the served graph must be pure ID, but it holds operations that are not "
             f"TensorFlow's own: {', '.join(sorted(foreign))}"
         )
-    variables = dict(tf.train.list_variables(os.path.join(export_dir, "variables", "variables")))
-    variables.pop("_CHECKPOINTABLE_OBJECT_GRAPH", None)
-    others = sorted(name for name in variables if not name.startswith(f"{WEIGHTS}/"))
+    others = sorted(name for name in _variables(export_dir) if not name.startswith(f"{WEIGHTS}/"))
     if others:
         raise ValueError(
             f"{export_dir}: the served model must be pure ID, but it holds variables that are not the "
             f"student's: {', '.join(others)}"
         )
     if model is not None:
-        stored = [
-            tuple(shape) for _, shape in sorted(variables.items(), key=lambda v: int(v[0].split("/")[1]))
-        ]
+        stored = _stored_shapes(export_dir)
         expected = [tuple(w.shape) for w in model.weights]
         if stored != expected:
             raise ValueError(
                 f"{export_dir}: the served variables have the shapes {stored}, the student {expected}"
             )
+
+
+def _variables(export_dir: str) -> dict[str, list[int]]:
+    """Shapes of an exported model's variables by name."""
+    variables = dict(tf.train.list_variables(os.path.join(export_dir, "variables", "variables")))
+    variables.pop("_CHECKPOINTABLE_OBJECT_GRAPH", None)
+    return variables
+
+
+def _stored_shapes(export_dir: str) -> list[tuple[int, ...]]:
+    """Shapes of the student's weights, in order."""
+    variables = _variables(export_dir)
+    return [tuple(variables[name]) for name in sorted(variables, key=lambda name: int(name.split("/")[1]))]

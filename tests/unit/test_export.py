@@ -14,10 +14,12 @@ from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
 
 from models import backbones, raw_example
 from models.ctr_model import CTRModel
+from models.embedding_rows import rows_of, with_more_rows
 from models.preprocessing import fields, preprocessing_fn
 from models.served_transform import ServedTransform
 from models.spec.dataset_spec import DatasetSpec
-from serving.export import assert_pure_id, export_ctr_model
+from models.spec.errors import UserError
+from serving.export import assert_pure_id, export_ctr_model, restore_weights
 
 SPEC = DatasetSpec.parse(
     """
@@ -171,6 +173,86 @@ def test_specification_lies_beside_the_model_without_the_logs_place(export_dir):
     assert "private" not in text
     assert json.loads(text)["source"]["path"] == "books.csv"
     assert DatasetSpec.from_json(text).features == SPEC.features
+
+
+# New and known values, in the features themselves, in a history and in a set.
+COLD = [
+    {"reader": [b"ann"], "age": [31.0], "lately": [b"new", b"b1"], "book": [b"new"], "topics": [b"sea"]},
+    {"reader": [b"eve"], "age": [31.0], "lately": [b"b3", b"b2", b"x", b"n\xc3\xa4w"], "book": [b"n\xc3\xa4w"]},
+    {"reader": [b"ann"], "age": [31.0], "lately": [b"b3", b"b2"], "book": [b"b2"], "topics": [b"?", b"fog", b"fog"]},
+]
+
+
+@pytest.mark.parametrize("name", ["autoint", "deepfm"])
+def test_a_catalogue_gives_new_values_rows_of_their_own(name, tft_output, tmp_path):
+    keras.utils.set_random_seed(3)
+    model = CTRModel(
+        fields(SPEC, tft_output), backbone=name, embedding_dim=4, backbone_options={"hidden_units": [8]})
+    random = np.random.default_rng(0)
+    width = rows_of(model, "book").shape[1]
+    new = {table: random.normal(size=(n, width)) for table, n in (("book", 3), ("reader", 1), ("topics", 1))}
+    catalogue = {
+        # A value of the log may be given another row.
+        "book": dict(zip(("new", "näw", "b2"), new["book"])),
+        "reader": {"eve": new["reader"][0]}, "topics": {"fog": new["topics"][0]}}
+    plain, cold = str(tmp_path / "plain"), str(tmp_path / "cold")
+    export_ctr_model(model, tft_output, SPEC, plain)
+    export_ctr_model(model, tft_output, SPEC, cold, catalogue)
+    larger = with_more_rows(model, new)
+    assert_pure_id(cold, larger)
+    rows = [*ROWS, *UNSEEN, *COLD]
+
+    def scores(folder):
+        return tf.saved_model.load(folder).signatures["serving_default"](examples=_examples(rows))["logit"].numpy()
+
+    transform = ServedTransform(SPEC, tft_output)
+    ids = {k: v.numpy() for k, v in tf.function(
+        lambda x: transform(tf.io.parse_example(x, raw_example.feature_spec(SPEC))))(_examples(rows)).items()}
+    np.testing.assert_allclose(scores(plain), model(ids), atol=1e-5)
+    # By hand: new ids stand behind the vocabulary in the order of the catalogue; of a history the newest three count.
+    first = {f.name: f.num_ids for f in model.fields}
+    new_id, umlaut_id, b2_id = range(first["book"], first["book"] + 3)
+    ids["book"][[2, 3, 8, 9, 10]] = [b2_id, b2_id, new_id, umlaut_id, b2_id]
+    ids["lately"][[0, 8, 9, 9, 10], [1, 0, 0, 2, 1]] = [b2_id, new_id, b2_id, umlaut_id, b2_id]
+    ids["reader"][9] = first["reader"]
+    ids["topics"][10, 1] = first["topics"]
+    answer = scores(cold)
+    np.testing.assert_allclose(answer, larger(ids), atol=1e-5)
+    unchanged = [4, 5, 6, 7]
+    np.testing.assert_allclose(answer[unchanged], scores(plain)[unchanged], atol=1e-6)
+    assert np.abs(answer - scores(plain))[8:].min() > 1e-3
+
+
+def test_without_entries_the_catalogue_changes_nothing(tft_output, model, export_dir, tmp_path):
+    export_ctr_model(model, tft_output, SPEC, str(tmp_path / "1"), {"book": {}})
+    graphs = []
+    for folder in (export_dir, str(tmp_path / "1")):
+        assert_pure_id(folder, model)
+        graphs.append(tf.saved_model.load(folder).signatures["serving_default"](examples=_examples(ROWS))["logit"])
+    np.testing.assert_allclose(graphs[0], graphs[1], atol=1e-6)
+
+
+def test_a_wrong_catalogue_is_refused(tft_output, model, tmp_path):
+    row = np.zeros(4)
+    for catalogue, message in (
+        ({"lately": {"b9": row}}, "'lately' is no categorical"),
+        ({"age": {"9": row}}, "'age' is no categorical"),
+        ({"book": {"": row}}, "no value"),
+        ({"book": {"b\n9": row}}, "line break"),
+        ({"book": {"b9": row, "b10": row[:3]}}, "differ"),
+        ({"book": {"b9": row[:3]}}, r"\[rows, 4\]"),
+    ):
+        with pytest.raises(UserError, match=message):
+            export_ctr_model(model, tft_output, SPEC, str(tmp_path / "1"), catalogue)
+
+
+def test_weights_can_be_read_back(model, export_dir):
+    other = CTRModel(model.fields, embedding_dim=4)
+    restore_weights(other, export_dir)
+    for a, b in zip(model.weights, other.weights):
+        np.testing.assert_array_equal(a, b)
+    with pytest.raises(ValueError, match="shapes"):
+        restore_weights(CTRModel(model.fields, embedding_dim=8), export_dir)
 
 
 def test_a_text_operation_anywhere_is_refused(tmp_path):
