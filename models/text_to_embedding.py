@@ -48,7 +48,8 @@ class TextToEmbedding:
 
     ```python
     mapping = TextToEmbedding().fit(vectors, rows_of(student, "movie_id")[ids], counts)
-    new_rows = mapping.predict(new_vectors)  # [new items, width of a row]
+    rows = mapping.catalogue(new_ids, new_vectors, np.zeros(len(new_ids)))
+    export_ctr_model(student, tft_output, spec, "serving_model_dir", {"movie_id": rows})
     ```
     """
 
@@ -113,6 +114,21 @@ class TextToEmbedding:
         for block, x in self._blocks(vectors):
             result[block] = x @ self._coefficients + self.mean_row
         return result
+
+    def catalogue(self, values: Sequence[str], vectors: np.ndarray, counts: np.ndarray) -> dict[str, np.ndarray]:
+        """Rows for the entries that are not warm, as `serving.export.export_ctr_model` takes them.
+
+        Args:
+            values: n ids.
+            vectors: float [n, text width].
+            counts: int [n], rows of each in the training split.
+
+        Returns:
+            Row, float32 [row width], by id, of the entries seen fewer than `min_count`
+            times; the others keep the rows they were trained to.
+        """
+        cold = np.flatnonzero(np.asarray(counts) < self.min_count)
+        return dict(zip([values[i] for i in cold], self.predict(np.asarray(vectors)[cold])))
 
     def _standardise(self, vectors: np.ndarray, weights: np.ndarray) -> None:
         """Learns the weighted mean and deviation of each column."""

@@ -86,6 +86,15 @@ def test_cold_entries_are_not_learnt_from_and_rare_ones_less():
     assert abs(seldom.predict(vectors[:1])[0, 0]) < abs(often.predict(vectors[:1])[0, 0])
 
 
+def test_the_catalogue_holds_those_seen_seldom():
+    vectors, _, rows, counts = _entries(n=6)
+    mapping = TextToEmbedding(min_count=5).fit(vectors, rows, np.full(6, 9))
+    catalogue = mapping.catalogue(list("abcdef"), vectors, np.array([0, 5, 4, 9, 0, 6]))
+    assert list(catalogue) == ["a", "c", "e"]
+    np.testing.assert_array_equal(catalogue["c"], mapping.predict(vectors[2:3])[0])
+    assert mapping.catalogue([], np.zeros((0, 24)), np.zeros(0)) == {}
+
+
 def test_a_column_that_does_not_vary_is_harmless():
     vectors, _, rows, counts = _entries(n=50, width=5)
     constant = np.full((50, 1), 0.1)

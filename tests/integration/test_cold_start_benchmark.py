@@ -1,0 +1,27 @@
+"""The smoke version of the benchmark of hidden items: a run, exports with catalogues, a table."""
+
+import os
+import re
+import subprocess
+import sys
+
+from tests.integration.conftest import REPOSITORY
+
+
+def test_the_smoke_version_writes_its_table(tmp_path):
+    output = tmp_path / "cold_start.md"
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("TF_", "KERAS_", "CUDA_", "GRPC_"))}
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.cold_start", "--smoke", "--output", output], cwd=REPOSITORY,
+        env={**environment, "PYTHONPATH": str(REPOSITORY)}, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    table = output.read_text(encoding="utf-8")
+    assert "python -m benchmarks.cold_start --smoke" in table and "tiny-random" in table
+    rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| sample | items | 1")]
+    assert [row[5] for row in rows] == ["plain", "aligned"]
+    for row in rows:
+        aucs = [float(cell) for cell in row[6:9]]
+        assert all(0 <= auc <= 1 for auc in aucs) and len(set(aucs)) > 1
+        assert float(row[9]) == round(float(row[9]), 4)
+        assert re.fullmatch(r"item_id -?\d\.\d\d, title -?\d\.\d\d \|", row[10])
+    assert "WARNING" not in done.stderr.split("next        ctrl serve")[1]
