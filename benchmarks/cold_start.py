@@ -73,7 +73,9 @@ def main() -> None:
     rows = [
         row for name in options.datasets for side in options.hide for seed in options.seeds
         for row in _run(name, side, seed, options)]
-    arguments = ["DIR" if a == options.movielens else a for a in sys.argv[1:]]
+    # Anybody's paths are their own.
+    paths = {options.movielens: "DIR", str(options.output): "FILE"}
+    arguments = [paths.get(a, a) for a in sys.argv[1:]]
     text = HEADER.format(
         command=" ".join(["python -m benchmarks.cold_start", *arguments]), cores=os.cpu_count(),
         min_count=TextToEmbedding().min_count,

@@ -16,7 +16,7 @@ def test_the_smoke_version_writes_its_table(tmp_path):
         env={**environment, "PYTHONPATH": str(REPOSITORY)}, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     table = output.read_text(encoding="utf-8")
-    assert "python -m benchmarks.cold_start --smoke" in table and "tiny-random" in table
+    assert "`python -m benchmarks.cold_start --smoke --output FILE`" in table and "tiny-random" in table
     rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| sample | items | 1")]
     assert [row[5] for row in rows] == ["plain", "aligned"]
     for row in rows:
