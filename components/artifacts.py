@@ -11,3 +11,9 @@ class IngestionReport(types.Artifact):
     """
 
     TYPE_NAME = "CtrlIngestionReport"
+
+
+class AdaptedLanguageModel(types.Artifact):
+    """A language model that has read the domain's texts; see `models.adapted_language_model`."""
+
+    TYPE_NAME = "CtrlAdaptedLanguageModel"

@@ -62,13 +62,27 @@ class LanguageTower(keras.layers.Layer):
         self.output_dim = self.encoder.output.shape[-1]
 
     def call(self, inputs, training=False):
+        hidden, real = self.hidden_states(inputs, training=training)
+        weights = ops.cast(real, hidden.dtype)[:, :, None]
+        return ops.sum(hidden * weights, axis=1) / ops.maximum(ops.sum(weights, axis=1), 1)
+
+    def hidden_states(self, inputs, training=False):
+        """The last hidden states of all tokens.
+
+        Args:
+            inputs: dict as for the call.
+            training: whether dropout is on.
+
+        Returns:
+            Float tensor `[batch, tokens, width]`, and int32 `[batch, tokens]`: 1 for a
+            real token, 0 for padding.
+        """
         token_ids = ops.cast(inputs["token_ids"], "int32")
         real = ops.cast(ops.not_equal(token_ids, self.pad_id), "int32")
         arguments = {"token_ids": token_ids, "padding_mask": real, "segment_ids": ops.zeros_like(token_ids)}
         hidden = self.encoder(
             {name: arguments[name] for name in self._input_names}, training=bool(training) and self.trainable)
-        weights = ops.cast(real, hidden.dtype)[:, :, None]
-        return ops.sum(hidden * weights, axis=1) / ops.maximum(ops.sum(weights, axis=1), 1)
+        return hidden, real
 
     def text_keys(self, inputs):
         """Integers that are equal in every column for two rows with the same text.

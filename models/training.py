@@ -12,6 +12,8 @@ from models.spec.errors import UserError
 
 _OPTIMIZERS = {"adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW}
 
+# Biases and normalisations. Matched against TensorFlow's names, as "layer/bias:0".
+NOT_DECAYED = [r"(^|/)(bias|gamma|beta)(:\d+)?$"]
 # Thresholds lie evenly between 0 and 1, while clicks are rare: with fewer, most rows of a log with a
 # click rate of a few per cent would share a handful of them. The update takes under 1 % of a step.
 _AUC_THRESHOLDS = 4000
@@ -47,8 +49,7 @@ def compile_ctr(model, learning_rate=1e-3, weight_decay=1e-2, optimizer="adamw")
     options = {"weight_decay": weight_decay} if optimizer == "adamw" else {}
     optimizer = _OPTIMIZERS[optimizer](learning_rate, **options)
     if options:
-        # Matched against TensorFlow's names, as "layer/bias:0".
-        optimizer.exclude_from_weight_decay(var_names=[r"(^|/)(bias|gamma|beta)(:\d+)?$"])
+        optimizer.exclude_from_weight_decay(var_names=NOT_DECAYED)
     model.compile(
         optimizer=optimizer,
         loss=_cross_entropy,

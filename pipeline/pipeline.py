@@ -21,6 +21,7 @@ from tfx.types import Channel, standard_artifacts
 
 from components.data_validator.component import DataValidator
 from components.example_gen.component import ExampleGen
+from components.language_adapter.component import LanguageAdapter
 from components.text_encoder.component import TextEncoder
 from components.textualiser.component import Textualiser
 from components.trainer.component import Trainer
@@ -29,6 +30,7 @@ from pipeline.config import SERVING_TAG, RunConfig
 from pipeline.evaluation import eval_config
 from pipeline.resolvers import PreviousBlessedModelStrategy, PreviousStatisticsStrategy
 
+ADAPTER = "LanguageAdapter"
 STUDENT, PLAIN, ALIGNMENT = "DistillationTrainer", "PlainTrainer", "AlignmentTrainer"
 GATE, PLAIN_EVALUATOR = "Evaluator", "PlainEvaluator"
 
@@ -120,6 +122,7 @@ def create_pipeline(
         schema=schema_gen.outputs["schema"],
         dataset_spec=dataset_spec,
         text_mode=config.text_mode,
+        gather_texts=config.adaptation.epochs > 0,
     )
     textualiser.add_upstream_node(data_validator)
 
@@ -141,6 +144,21 @@ def create_pipeline(
 
     nodes = [example_gen, statistics_gen, schema_gen, previous_statistics, data_validator, textualiser, transform]
 
+    # The language model may read the domain's texts first.
+    adapted = None
+    if config.adaptation.epochs:
+        language_adapter = LanguageAdapter(
+            texts=textualiser.outputs["texts"],
+            language_model=config.language_model,
+            language_model_fingerprint=language_model_fingerprint,
+            max_tokens=config.max_tokens,
+            seed=config.seed,
+            checkpoint_dir=os.path.join(checkpoint_dir, ADAPTER),
+            **config.adaptation.model_dump(),
+        )
+        adapted = language_adapter.outputs["adapted_language_model"]
+        nodes.append(language_adapter)
+
     # A frozen language model encodes each distinct text once.
     text_vectors = None
     if frozen:
@@ -149,11 +167,15 @@ def create_pipeline(
             language_model=config.language_model,
             max_tokens=config.max_tokens,
             language_model_fingerprint=language_model_fingerprint,
+            adapted_language_model=adapted,
         )
         text_vectors = text_encoder.outputs["text_vectors"]
         nodes.append(text_encoder)
 
-    def trainer(name: str, run_fn: str, groups: tuple[str, ...], base_model=None, vectors=None) -> Trainer:
+    # What a trainer that reads text is given: vectors, or the language model to be trained further.
+    text_inputs = {"text_vectors": text_vectors} if frozen else {"adapted_language_model": adapted}
+
+    def trainer(name: str, run_fn: str, groups: tuple[str, ...], base_model=None, **inputs) -> Trainer:
         # A trainer is given only the settings that it reads, so that changing another's
         # leaves its result reusable.
         settings = config.model_dump(include=set(groups), mode="json")
@@ -162,7 +184,7 @@ def create_pipeline(
             examples=transform.outputs["transformed_examples"],
             transform_graph=transform.outputs["transform_graph"],
             base_model=base_model,
-            text_vectors=vectors,
+            **inputs,
             custom_config={
                 "dataset_spec": dataset_spec,
                 "checkpoint_dir": os.path.join(checkpoint_dir, name),
@@ -186,12 +208,12 @@ def create_pipeline(
 
     # Stage 1: the ID model and the language model agree on a common space.
     alignment_trainer = trainer(
-        ALIGNMENT, "pipeline.run_fns.alignment.run_fn", model_keys + text_keys, vectors=text_vectors)
+        ALIGNMENT, "pipeline.run_fns.alignment.run_fn", model_keys + text_keys, **text_inputs)
 
     # Stage 2: clicks, and the teacher's soft labels, on the aligned ID model.
     distillation_trainer = trainer(
         STUDENT, "pipeline.run_fns.distillation.run_fn", model_keys + text_keys + ("distillation",),
-        base_model=alignment_trainer.outputs["model"], vectors=text_vectors)
+        base_model=alignment_trainer.outputs["model"], **text_inputs)
 
     # The model that must not be made worse.
     baseline = Resolver(

@@ -40,8 +40,9 @@ def run(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: str |
         UserError: something in the data, the specification or the configuration is wrong.
     """
     started = time.monotonic()
-    _log.info("dataset %s · backbone %s · language model %s (%s) · seed %d",
-              spec.name, config.backbone, config.language_model, config.text_mode, config.seed)
+    _log.info("dataset %s · backbone %s · language model %s (%s%s) · seed %d",
+              spec.name, config.backbone, config.language_model, config.text_mode,
+              ", adapted" if config.adaptation.epochs else "", config.seed)
     _log.info("root %s", layout.root)
     if not spec.text_sides:
         raise UserError(f"dataset {spec.name}: no feature has a text, so there is nothing to align with a language "

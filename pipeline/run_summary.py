@@ -23,7 +23,8 @@ class RunSummary:
     Attributes:
         run_id: in ML Metadata.
         dataset: name of the dataset.
-        language_model: name, text mode and whether it was pre-trained.
+        language_model: name, text mode, whether it was pre-trained, and for how many epochs
+            it was adapted to the log's texts.
         backbone: name of the backbone.
         fields: names of the features the ID model reads.
         ingestion: counts of rows, see `components.artifacts.IngestionReport`.
@@ -61,6 +62,7 @@ class RunSummary:
     def render(self, path: pathlib.Path) -> str:
         """As text for the terminal; `path` is where the JSON is kept."""
         rows = self.ingestion["rows"]
+        epochs = self.language_model["adaptation_epochs"]
         lines = [
             "",
             f"Run {self.run_id} of {self.dataset}",
@@ -71,6 +73,7 @@ class RunSummary:
                 for name, count in rows.items()) + f"; by {self.ingestion['split_by']}",
             f"  fields      {len(self.fields)}: {', '.join(self.fields)}",
             f"  text        {self.language_model['name']}, {self.language_model['text_mode']}"
+            + (f", adapted for {epochs} epoch{'s' * (epochs > 1)}" if epochs else "")
             + ("" if self.language_model["pretrained"] else " (UNTRAINED: for tests only)"),
             f"  time        {self.seconds:.0f} s: " + ", ".join(
                 f"{c.node} " + ("reused" if c.cached else f"{c.seconds:.0f} s") for c in self.components),
@@ -113,7 +116,8 @@ def summarise(
         run_id=runner.run_id,
         dataset=spec.name,
         language_model={
-            "name": config.language_model, "text_mode": config.text_mode, "pretrained": pretrained},
+            "name": config.language_model, "text_mode": config.text_mode, "pretrained": pretrained,
+            "adaptation_epochs": config.adaptation.epochs},
         backbone=config.backbone,
         fields=tuple(f.name for f in spec.model_features),
         ingestion=inspection.ingestion(),

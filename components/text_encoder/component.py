@@ -7,6 +7,7 @@ from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
+from components.artifacts import AdaptedLanguageModel
 from components.text_encoder import executor
 
 
@@ -18,7 +19,10 @@ class TextEncoderSpec(ComponentSpec):
         "max_tokens": ExecutionParameter(type=int),
         "language_model_fingerprint": ExecutionParameter(type=str),
     }
-    INPUTS = {"texts": ChannelParameter(type=standard_artifacts.Examples)}
+    INPUTS = {
+        "texts": ChannelParameter(type=standard_artifacts.Examples),
+        "adapted_language_model": ChannelParameter(type=AdaptedLanguageModel, optional=True),
+    }
     OUTPUTS = {"text_vectors": ChannelParameter(type=standard_artifacts.Examples)}
 
 
@@ -33,10 +37,13 @@ class TextEncoder(base_beam_component.BaseBeamComponent):
         max_tokens: tokens read of a text, first and last included.
         language_model_fingerprint: `LanguageModelSource(name).fingerprint`, so that other
             weights under the same name are not served from the cache. The run stops
-            where the executor finds other weights than these.
+            where the executor finds other weights than these, or an adapted language
+            model that was made from others.
+        adapted_language_model: from `LanguageAdapter`; encodes in place of the original.
 
     Outputs `text_vectors`: the splits of `texts`, with `key` and `vector` (floats, as
-    many as the language model is wide).
+    many as the language model is wide). Its custom property `language_model_adapted` is
+    1 where the language model was adapted.
 
     Example:
 
@@ -54,11 +61,17 @@ class TextEncoder(base_beam_component.BaseBeamComponent):
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
 
     def __init__(
-        self, texts: types.BaseChannel, language_model: str, max_tokens: int, language_model_fingerprint: str
+        self,
+        texts: types.BaseChannel,
+        language_model: str,
+        max_tokens: int,
+        language_model_fingerprint: str,
+        adapted_language_model: types.BaseChannel | None = None,
     ):
         super().__init__(
             TextEncoderSpec(
                 texts=texts,
+                adapted_language_model=adapted_language_model,
                 language_model=language_model,
                 max_tokens=max_tokens,
                 language_model_fingerprint=language_model_fingerprint,

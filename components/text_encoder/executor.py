@@ -12,7 +12,7 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 
 from components import beam_io
-from models import raw_example
+from models import adapted_language_model, raw_example
 from models.language_model import LanguageModel
 from models.language_model_source import LanguageModelSource
 from models.spec.errors import UserError
@@ -20,6 +20,9 @@ from models.spec.errors import UserError
 # Texts handed to the language model at once: enough to find some of like length.
 _BATCH = 1024
 _METRICS = "text_encoder"
+
+# Custom property of text vectors: 1 where the language model was adapted to the domain first.
+ADAPTED = "language_model_adapted"
 
 # A split's name and a key in it.
 Owner = tuple[str, int]
@@ -40,13 +43,19 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         target = artifact_utils.get_single_instance(output_dict["text_vectors"])
         name = exec_properties["language_model"]
         expected = exec_properties["language_model_fingerprint"]
-        found = LanguageModelSource(name).fingerprint
+        adapted = input_dict.get("adapted_language_model")
+        adapted_uri = artifact_utils.get_single_uri(adapted) if adapted else None
+        # An adapted language model is known by the one that it was made from.
+        found = (
+            adapted_language_model.origin(adapted_uri)["fingerprint"] if adapted_uri
+            else LanguageModelSource(name).fingerprint)
         if expected != found:
             raise UserError(
                 f"language model {name!r}: its fingerprint here is {found}, but the pipeline was made for "
                 f"{expected}; use the same weights where the pipeline is made and where it runs")
         splits = beam_io.splits_of(source)
         target.split_names = source.split_names
+        target.set_int_custom_property(ADAPTED, int(adapted_uri is not None))
         fileio.makedirs(target.uri)
 
         if not splits:
@@ -65,7 +74,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 | "Flatten" >> beam.Flatten()
                 | "OnceAText" >> beam.GroupByKey()
                 | "Batch" >> beam.BatchElements(min_batch_size=_BATCH, max_batch_size=_BATCH)
-                | "Encode" >> beam.ParDo(_Encode(name, exec_properties["max_tokens"])).with_outputs(*splits)
+                | "Encode" >> beam.ParDo(
+                    _Encode(name, adapted_uri, exec_properties["max_tokens"])).with_outputs(*splits)
             )
             for split in splits:
                 _ = vectors[split] | f"Write[{split}]" >> beam_io.write_examples(target.uri, split)
@@ -75,16 +85,22 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 class _Encode(beam.DoFn):
     """Encodes batches of (text, owners); an output's tag is the split it belongs to."""
 
-    def __init__(self, language_model: str, max_tokens: int):
+    def __init__(self, language_model: str, adapted_uri: str | None, max_tokens: int):
         self._name = language_model
+        self._adapted_uri = adapted_uri
         self._max_tokens = max_tokens
         self._shared = shared.Shared()
         self._done = beam.metrics.Metrics.counter(_METRICS, "distinct_texts")
 
     def setup(self):
         # One copy of the weights a process, whatever the number of its threads.
-        self._model = self._shared.acquire(lambda: LanguageModel.load(self._name))
+        self._model = self._shared.acquire(self._load)
         self._count = 0
+
+    def _load(self) -> LanguageModel:
+        if self._adapted_uri:
+            return adapted_language_model.load(self._adapted_uri)
+        return LanguageModel.load(self._name)
 
     def process(self, batch: list[tuple[str, Iterable[Owner]]]) -> Iterator[beam.pvalue.TaggedOutput]:
         vectors = self._model.encode([text for text, _ in batch], self._max_tokens)

@@ -16,6 +16,7 @@ class TextualiserSpec(ComponentSpec):
     PARAMETERS = {
         "dataset_spec": ExecutionParameter(type=str),
         "text_mode": ExecutionParameter(type=str),
+        "gather_texts": ExecutionParameter(type=int),
     }
     INPUTS = {
         "examples": ChannelParameter(type=standard_artifacts.Examples),
@@ -41,10 +42,12 @@ class Textualiser(base_beam_component.BaseBeamComponent):
         schema: their schema.
         dataset_spec: `DatasetSpec.to_json()`.
         text_mode: `frozen` or `finetune`.
+        gather_texts: whether the distinct texts are gathered in the mode `finetune` too, to
+            adapt the language model to them.
 
     Outputs `textualised_examples` (the same splits), `textualised_schema` (the schema with
     the features that were added) and `texts` (`key` and `text`, one split a side and one a
-    history; no split in the mode `finetune`).
+    history; no split in the mode `finetune` without `gather_texts`).
 
     Example:
 
@@ -62,7 +65,12 @@ class Textualiser(base_beam_component.BaseBeamComponent):
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
 
     def __init__(
-        self, examples: types.BaseChannel, schema: types.BaseChannel, dataset_spec: str, text_mode: str
+        self,
+        examples: types.BaseChannel,
+        schema: types.BaseChannel,
+        dataset_spec: str,
+        text_mode: str,
+        gather_texts: bool = False,
     ):
         super().__init__(
             TextualiserSpec(
@@ -70,6 +78,8 @@ class Textualiser(base_beam_component.BaseBeamComponent):
                 schema=schema,
                 dataset_spec=dataset_spec,
                 text_mode=text_mode,
+                # In the mode `frozen` they always are: its results stay reusable.
+                gather_texts=int(gather_texts and text_mode != "frozen"),
                 textualised_examples=types.Channel(type=standard_artifacts.Examples),
                 textualised_schema=types.Channel(type=standard_artifacts.Schema),
                 texts=types.Channel(type=standard_artifacts.Examples),

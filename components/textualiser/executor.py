@@ -39,14 +39,15 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         target = artifact_utils.get_single_instance(output_dict["textualised_examples"])
         texts = artifact_utils.get_single_instance(output_dict["texts"])
         splits = beam_io.splits_of(source)
-        tables = [*spec.text_sides, *(f.name for f in spec.encoded_histories)] if frozen else []
+        gather = frozen or bool(exec_properties["gather_texts"])
+        tables = [*spec.text_sides, *(f.name for f in spec.encoded_histories)] if gather else []
         target.split_names = source.split_names
         examples_utils.set_payload_format(target, example_gen_pb2.FORMAT_TF_EXAMPLE)
         texts.split_names = artifact_utils.encode_split_names(tables)
         fileio.makedirs(texts.uri)
         _extend_schema(
             artifact_utils.get_single_uri(input_dict["schema"]),
-            artifact_utils.get_single_uri(output_dict["textualised_schema"]), spec, tables)
+            artifact_utils.get_single_uri(output_dict["textualised_schema"]), spec, tables if frozen else [])
 
         with self._make_beam_pipeline() as pipeline:
             found = []
@@ -54,12 +55,12 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 outputs = (
                     pipeline
                     | f"Read[{split}]" >> beam_io.read_examples(source.uri, split)
-                    | f"Textualise[{split}]" >> beam.ParDo(_Textualise(spec, frozen)).with_outputs(
+                    | f"Textualise[{split}]" >> beam.ParDo(_Textualise(spec, frozen, gather)).with_outputs(
                         "texts", main="examples")
                 )
                 _ = outputs.examples | f"Write[{split}]" >> beam_io.write_examples(target.uri, split)
                 found.append(outputs.texts)
-            if frozen:
+            if gather:
                 _write_texts(found, tables, texts.uri)
 
 
@@ -96,9 +97,10 @@ def _write_texts(found: list, tables: list[str], uri: str) -> None:
 class _Textualise(beam.DoFn):
     """Appends sentences (and text keys) to examples; distinct texts go to `texts`."""
 
-    def __init__(self, spec: DatasetSpec, frozen: bool):
+    def __init__(self, spec: DatasetSpec, frozen: bool, gather: bool):
         self._spec_json = spec.to_json()
         self._frozen = frozen
+        self._gather = gather
 
     def setup(self):
         self._spec = DatasetSpec.from_json(self._spec_json)
@@ -122,16 +124,19 @@ class _Textualise(beam.DoFn):
             texts[side] = write(tuple((n, tuple(values.get(n, ()))) for n in names))
             has_history = any(f.side == side for f in self._spec.text_histories)
             added[f"{side}_sentence"] = [self._writer.side(side, values) if has_history else texts[side]]
-        if self._frozen:
+        if self._gather:
+            keys = {}
             for side, text in texts.items():
                 key = fingerprint(text)
-                added[f"{side}_text_key"] = [key]
+                keys[f"{side}_text_key"] = [key]
                 yield from self._text(side, key, text)
             for history in self._spec.encoded_histories:
                 entries = values.get(history.name, ())
-                added[f"{history.name}_text_key"] = [fingerprint(e) for e in entries]
+                keys[f"{history.name}_text_key"] = [fingerprint(e) for e in entries]
                 for item in values.get(history.of, ()):
                     yield from self._text(history.name, fingerprint(item), texts["item"])
+            if self._frozen:
+                added.update(keys)
         # Serialized protocol buffers merge by concatenation: the row is not encoded again.
         yield serialized + raw_example.encode(added)
 

@@ -1,4 +1,4 @@
-"""Trainer: TFX's Trainer with the text vectors as one more input."""
+"""Trainer: TFX's Trainer with the text vectors and the adapted language model as further inputs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 from tfx.utils import json_utils
 
+from components.artifacts import AdaptedLanguageModel
 from components.trainer import executor
 
 
@@ -26,6 +27,7 @@ class TrainerSpec(ComponentSpec):
         "transform_graph": ChannelParameter(type=standard_artifacts.TransformGraph),
         "base_model": ChannelParameter(type=standard_artifacts.Model, optional=True),
         "text_vectors": ChannelParameter(type=standard_artifacts.Examples, optional=True),
+        "adapted_language_model": ChannelParameter(type=AdaptedLanguageModel, optional=True),
     }
     OUTPUTS = {
         "model": ChannelParameter(type=standard_artifacts.Model),
@@ -37,7 +39,8 @@ class Trainer(base_component.BaseComponent):
     """Runs a `run_fn`, named by its dotted path, on transformed examples.
 
     TFX's Trainer has no input for anything but examples, a graph and a base model; the
-    alignment also needs the vectors of the distinct texts.
+    alignment also needs the vectors of the distinct texts, or the language model that
+    was adapted to them.
 
     Args:
         run_fn: dotted path of a function of `fn_args`.
@@ -46,6 +49,8 @@ class Trainer(base_component.BaseComponent):
         custom_config: settings for `run_fn`, serialisable as JSON.
         base_model: the model to start from.
         text_vectors: vectors of the distinct texts, from `TextEncoder`.
+        adapted_language_model: what is fine-tuned, from `LanguageAdapter`; absent, the
+            language model as it is.
 
     Outputs `model` and `model_run` (TensorBoard logs, training history).
 
@@ -73,6 +78,7 @@ class Trainer(base_component.BaseComponent):
         custom_config: dict,
         base_model: types.BaseChannel | None = None,
         text_vectors: types.BaseChannel | None = None,
+        adapted_language_model: types.BaseChannel | None = None,
     ):
         super().__init__(
             TrainerSpec(
@@ -81,6 +87,7 @@ class Trainer(base_component.BaseComponent):
                 transform_graph=transform_graph,
                 base_model=base_model,
                 text_vectors=text_vectors,
+                adapted_language_model=adapted_language_model,
                 train_args=trainer_pb2.TrainArgs(splits=["train"]),
                 eval_args=trainer_pb2.EvalArgs(splits=["validation"]),
                 custom_config=json_utils.dumps(custom_config),

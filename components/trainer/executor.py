@@ -9,6 +9,7 @@ from tfx.components.trainer import executor as tfx_executor
 from tfx.types import artifact_utils
 from tfx.utils import json_utils
 
+from components.text_encoder.executor import ADAPTED
 from models.language_model_source import LanguageModelSource
 from models.spec.dataset_spec import DatasetSpec
 
@@ -17,9 +18,10 @@ TASK = "task"
 
 
 class Executor(tfx_executor.GenericExecutor):
-    """TFX's generic trainer; hands the text vectors to `run_fn` through `custom_config`.
+    """TFX's generic trainer; hands the text to `run_fn` through `custom_config`.
 
-    `fn_args.custom_config["text_vectors"]` is the URI of the vectors, or None.
+    `fn_args.custom_config` holds the URIs `text_vectors` and `adapted_language_model`, or
+    None where there is no such input.
     """
 
     def Do(self, input_dict, output_dict, exec_properties) -> None:
@@ -35,15 +37,24 @@ class Executor(tfx_executor.GenericExecutor):
         if "language_model" in config:
             pretrained = LanguageModelSource(config["language_model"]).pretrained
             model.set_int_custom_property("language_model_pretrained", int(pretrained))
+            model.set_int_custom_property(ADAPTED, int(_adapted(input_dict)))
 
     def _GetFnArgs(self, input_dict, output_dict, exec_properties):
-        vectors = input_dict.get("text_vectors")
         fn_args = super()._GetFnArgs(input_dict, output_dict, exec_properties)
         fn_args.custom_config = {
             **(fn_args.custom_config or {}),
-            "text_vectors": artifact_utils.get_single_uri(vectors) if vectors else None,
+            **{
+                name: artifact_utils.get_single_uri(input_dict[name]) if input_dict.get(name) else None
+                for name in ("text_vectors", "adapted_language_model")
+            },
         }
         return fn_args
+
+
+def _adapted(input_dict) -> bool:
+    """Whether the language model read the domain's texts before it was fine-tuned, or encoded them."""
+    return bool(input_dict.get("adapted_language_model")) or any(
+        vectors.get_int_custom_property(ADAPTED) for vectors in input_dict.get("text_vectors") or ())
 
 
 def task_fingerprint(spec: DatasetSpec) -> str:

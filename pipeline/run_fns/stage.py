@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from models import input_pipeline, training
+from models import adapted_language_model, input_pipeline, training
 from models.ctr_model import CTRModel
 from models.language_model import LanguageModel
 from models.language_tower import LanguageTower
@@ -32,7 +32,7 @@ class Stage:
     Args:
         fn_args: what TFX's Trainer hands to a `run_fn`; `custom_config` holds
             `dataset_spec`, `config` (the groups of `RunConfig` that the stage reads),
-            `checkpoint_dir` and `text_vectors`.
+            `checkpoint_dir`, `text_vectors` and `adapted_language_model`.
         name: short name, for progress lines.
     """
 
@@ -45,11 +45,12 @@ class Stage:
         self.tft_output = tft.TFTransformOutput(fn_args.transform_output)
         self.fields = fields(self.spec, self.tft_output)
         self._vectors = custom.get("text_vectors")
+        self._adapted = custom.get("adapted_language_model")
         self._tables = TextTable.load(self._vectors) if self._vectors else None
         # Checkpoints belong to this very data and configuration: anything else starts afresh.
         key = json.dumps(
             [custom["config"], custom["dataset_spec"], fn_args.transform_output, fn_args.train_files,
-             self._vectors, fn_args.base_model], sort_keys=True)
+             self._vectors, self._adapted, fn_args.base_model], sort_keys=True)
         self.checkpoint_dir = os.path.join(
             custom["checkpoint_dir"], hashlib.sha256(key.encode()).hexdigest()[:16])
         self._rows: dict[str, int] = {}
@@ -68,7 +69,9 @@ class Stage:
         """The text tower of the text mode."""
         if self.config.text_mode == "frozen":
             return TextTower({name: table.vectors for name, table in self._tables.items()})
-        language_model = LanguageModel.load(self.config.language_model)
+        language_model = (
+            adapted_language_model.load(self._adapted) if self._adapted
+            else LanguageModel.load(self.config.language_model))
         return LanguageTower(language_model.backbone, language_model.pad_id)
 
     def build(self, model) -> None:

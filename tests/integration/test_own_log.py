@@ -29,8 +29,12 @@ def test_csv_from_an_inferred_specification(ctrl, tmp_path):
     ctrl("init", tmp_path / "log.csv", "-o", tmp_path / "hotels.yaml")
     preview = ctrl("preview", "--dataset", tmp_path / "hotels.yaml", "--root", tmp_path / "root")
     assert "1,500 rows" in preview.stdout and "This is" in preview.stdout
-    run = ctrl("run", "--dataset", tmp_path / "hotels.yaml", "--root", tmp_path / "root", *QUICK)
+    # The language model learns the log's texts before it encodes them.
+    run = ctrl("run", "--dataset", tmp_path / "hotels.yaml", "--root", tmp_path / "root", *QUICK,
+               "--set", "adaptation.epochs=1")
     assert "verdict     PUSHED" in run.stdout
+    assert components(run.stdout)["LanguageAdapter"].startswith("done")
+    assert "frozen, adapted for 1 epoch (UNTRAINED" in run.stdout
     assert "WARNING: the language model tiny-random is untrained" in run.stdout
     assert "UNTRAINED" in run.stdout.split("Run ")[1]
     summary = _summary(tmp_path / "root")

@@ -37,6 +37,8 @@ COMMON = {"ExampleGen", "StatisticsGen", "SchemaGen", "PreviousStatistics", "Dat
     ([], {"TextEncoder", "PlainTrainer", "PlainEvaluator"}),
     (["text_mode=finetune"], {"PlainTrainer", "PlainEvaluator"}),
     (["plain_backbone=false"], {"TextEncoder"}),
+    (["adaptation.epochs=1"], {"LanguageAdapter", "TextEncoder", "PlainTrainer", "PlainEvaluator"}),
+    (["adaptation.epochs=1", "text_mode=finetune"], {"LanguageAdapter", "PlainTrainer", "PlainEvaluator"}),
 ])
 def test_the_configuration_decides_on_the_components(tmp_path, settings, more):
     assert set(nodes(tmp_path, settings)) == COMMON | more
@@ -58,6 +60,30 @@ def test_a_setting_reaches_only_the_stages_that_read_it(tmp_path):
     third = nodes(tmp_path, ["evaluation.min_auc=0.7"])
     # The plain backbone is evaluated without a gate.
     assert {n for n in first if first[n].exec_properties != third[n].exec_properties} == {"Evaluator"}
+
+
+def test_an_adapted_language_model_reaches_what_reads_text(tmp_path):
+    frozen = nodes(tmp_path, ["adaptation.epochs=1"])
+    assert frozen["LanguageAdapter"] in frozen["TextEncoder"].upstream_nodes
+    assert frozen["LanguageAdapter"] not in frozen["AlignmentTrainer"].upstream_nodes
+    finetuned = nodes(tmp_path, ["adaptation.epochs=1", "text_mode=finetune"])
+    readers = {n for n, c in finetuned.items() if finetuned["LanguageAdapter"] in c.upstream_nodes}
+    assert readers == {"AlignmentTrainer", "DistillationTrainer"}
+
+
+def test_adaptation_gathers_texts_that_are_not_gathered_otherwise(tmp_path):
+    def gathers(*settings):
+        return nodes(tmp_path, settings)["Textualiser"].exec_properties["gather_texts"]
+
+    assert gathers("text_mode=finetune", "adaptation.epochs=1") == 1
+    assert gathers("text_mode=finetune") == 0
+    # A frozen run's texts are the same with it and without, and stay reusable.
+    assert gathers("adaptation.epochs=1") == gathers() == 0
+
+
+def test_settings_of_an_adaptation_that_is_off_repeat_nothing(tmp_path):
+    first, second = nodes(tmp_path), nodes(tmp_path, ["adaptation.learning_rate=0.1"])
+    assert all(first[n].exec_properties == second[n].exec_properties for n in first)
 
 
 def test_a_slice_is_shown_but_does_not_gate(tmp_path):

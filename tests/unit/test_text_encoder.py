@@ -6,9 +6,10 @@ import tensorflow as tf
 from tfx.types import artifact_utils, standard_artifacts
 
 from components import beam_io
+from components.artifacts import AdaptedLanguageModel
 from components.text_encoder.component import TextEncoder
 from components.text_encoder.executor import Executor
-from models import raw_example
+from models import adapted_language_model, raw_example
 from models.language_model import LanguageModel
 from models.language_model_source import LanguageModelSource
 from models.spec.errors import UserError
@@ -36,11 +37,11 @@ def texts(tmp_path):
     return artifact
 
 
-def run(texts, folder, fingerprint):
+def run(texts, folder, fingerprint, adapted=()):
     vectors = standard_artifacts.Examples()
     vectors.uri = str(folder / "vectors")
     Executor().Do(
-        {"texts": [texts]}, {"text_vectors": [vectors]},
+        {"texts": [texts], "adapted_language_model": list(adapted)}, {"text_vectors": [vectors]},
         {"language_model": "tiny-random", "max_tokens": 24, "language_model_fingerprint": fingerprint})
     return vectors
 
@@ -73,6 +74,29 @@ def test_every_key_of_every_split_gets_its_texts_vector(texts, tmp_path, monkeyp
 def test_other_weights_than_the_pipeline_was_made_for_stop_the_run(texts, tmp_path):
     with pytest.raises(UserError, match="tiny-random.*fingerprint"):
         run(texts, tmp_path, "0123456789abcdef")
+
+
+def test_an_adapted_language_model_encodes_in_place_of_its_original(texts, tmp_path):
+    adapted = AdaptedLanguageModel()
+    adapted.uri = str(tmp_path / "adapted")
+    model = LanguageModel.load("tiny-random")
+    embeddings = model.backbone.token_embedding.embeddings
+    embeddings.assign(embeddings + np.random.default_rng(1).normal(size=embeddings.shape))
+    adapted_language_model.save(model, adapted.uri)
+    fingerprint = LanguageModelSource("tiny-random").fingerprint
+
+    original = run(texts, tmp_path / "original", fingerprint)
+    vectors = run(texts, tmp_path / "adapted_vectors", fingerprint, [adapted])
+    assert original.get_int_custom_property("language_model_adapted") == 0
+    assert vectors.get_int_custom_property("language_model_adapted") == 1
+    key, text = TEXTS["item"][0]
+    (before, after) = (
+        table.vectors[int(table.lookup(tf.constant(key, tf.int64)))]
+        for table in (TextTable.load(v.uri)["item"] for v in (original, vectors)))
+    np.testing.assert_allclose(after, model.encode([text], 24)[0], atol=1e-5)
+    assert np.abs(after - before).max() > 0.1
+    with pytest.raises(UserError, match="tiny-random.*fingerprint"):
+        run(texts, tmp_path, "0123456789abcdef", [adapted])
 
 
 def test_component_declares_its_channels(texts):

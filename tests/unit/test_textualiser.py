@@ -29,7 +29,7 @@ ROWS = {
 }
 
 
-def textualise(folder, mode, spec=SPEC):
+def textualise(folder, mode, spec=SPEC, gather_texts=0):
     source = write_examples(folder / "in", ROWS)
     target = artifact(standard_artifacts.Examples, folder / "out")
     texts = artifact(standard_artifacts.Examples, folder / "texts")
@@ -39,7 +39,7 @@ def textualise(folder, mode, spec=SPEC):
     beam_executor(Executor, folder).Do(
         {"examples": [source], "schema": [schema]},
         {"textualised_examples": [target], "texts": [texts], "textualised_schema": [extended]},
-        {"dataset_spec": spec.to_json(), "text_mode": mode})
+        {"dataset_spec": spec.to_json(), "text_mode": mode, "gather_texts": gather_texts})
     return target, texts
 
 
@@ -66,6 +66,19 @@ def test_distinct_texts_stand_once_and_rows_point_to_them(tmp_path):
     assert tables["item"][row["item_text_key"][0]] == b"This is a film, title is Heat."
     assert [tables["liked"][k] for k in row["liked_text_key"]] == [
         b"This is a film, title is Up.", b"This is a film, title is Jaws."]
+
+
+def test_texts_can_be_gathered_without_pointing_to_them(tmp_path):
+    target, texts = textualise(tmp_path / "finetune", "finetune", gather_texts=1)
+    _, frozen = textualise(tmp_path / "frozen", "frozen")
+    assert splits_of(texts) == ["user", "item", "liked"]
+    for split in splits_of(texts):
+        expected = sorted(r["text"] for r in read_examples(frozen, split))
+        assert sorted(r["text"] for r in read_examples(texts, split)) == expected
+    rows = [r for s in ROWS for r in read_examples(target, s)]
+    assert not any(name.endswith("_text_key") for r in rows for name in r)
+    schema = tfdv.load_schema_text(str(tmp_path / "finetune" / "extended" / "schema.pbtxt"))
+    assert [f.name for f in schema.feature] == ["title", "user_sentence", "item_sentence"]
 
 
 def test_a_history_of_items_without_words_points_to_none(tmp_path):

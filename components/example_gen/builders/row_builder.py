@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import json
 import logging
 import os
@@ -38,14 +39,14 @@ class RowBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     files: Mapping[str, OfficialFile] | None = None
 
     @classmethod
+    @abc.abstractmethod
     def archive(cls, config: str | None) -> Archive:
         """The official archive of a config."""
-        raise NotImplementedError
 
     @classmethod
+    @abc.abstractmethod
     def rows(cls, files: Mapping[str, OfficialFile], config: str | None) -> Iterator[Row | Rejected]:
         """The rows of the archive's files."""
-        raise NotImplementedError
 
     def _info(self) -> tfds.core.DatasetInfo:
         columns = {**self.COLUMNS, ORIGIN: str, REJECTED: str}
