@@ -208,6 +208,12 @@ class RunConfig(_Part):
     evaluation: Evaluation = Evaluation()
     beam: Beam = Beam()
 
+    @pydantic.field_validator("infra_validation", mode="before")
+    @classmethod
+    def _on_and_off_are_words(cls, value):
+        # YAML reads a bare `on` or `off` as a truth value.
+        return ("on" if value else "off") if isinstance(value, bool) else value
+
     @classmethod
     def load(
         cls, dataset: str, path: str | None = None, settings: list[str] | None = None, smoke: bool = False

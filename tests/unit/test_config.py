@@ -44,3 +44,8 @@ def test_a_file_that_is_no_yaml_is_named(tmp_path, content):
 
 def test_smoke_shrinks_the_training():
     assert RunConfig.load("no-such-builtin", smoke=True).training.epochs == 1
+
+
+@pytest.mark.parametrize("word", ["on", "off", "auto"])
+def test_infra_validation_takes_yaml_s_words(word):
+    assert RunConfig.load("no-such-builtin", None, [f"infra_validation={word}"]).infra_validation == word
