@@ -90,7 +90,8 @@ class Gain:
         config = with_settings(self._config.model_copy(update={"backbone": backbone, "seed": seed}), settings)
         task: dict[str, Any] = {
             "arm": arm, "config": config.model_dump(mode="json", exclude=NOT_READ[arm]),
-            "spec": self._data.spec.to_json(), "rows": self._data.rows, "positive": self._data.ingestion["positive"], "test": test}
+            "spec": self._data.spec.to_json(), "rows": self._data.rows,
+            "positive": self._data.ingestion["positive"], "test": test}
         result = self._journal.get(task)
         if result is not None:
             _log.info("        known already")
