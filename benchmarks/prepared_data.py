@@ -43,7 +43,7 @@ class PreparedData:
         self.spec = spec
         pipeline = prepare(spec, config, layout, data_dir)
         (trainer,) = (c for c in pipeline.components if c.id == ALIGNMENT)
-        runner = LocalRunner(only=_upstream(trainer))
+        runner = LocalRunner(only=upstream(trainer))
         execute(pipeline, runner)
         inspection = RunInspection(pipeline.metadata_connection_config, runner.components)
         self.ingestion = inspection.ingestion()
@@ -80,7 +80,7 @@ class PreparedData:
             base_model=str(base_model) if base_model else None)
 
 
-def _upstream(node) -> set[str]:
+def upstream(node) -> set[str]:
     """Ids of all nodes that a node needs, directly or through others."""
     found, left = set(), list(node.upstream_nodes)
     while left:
