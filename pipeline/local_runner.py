@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 import logging
 import time
+from collections.abc import Collection
 
 from ml_metadata.proto import metadata_store_pb2
 from tfx.dsl.compiler import constants
@@ -44,6 +45,10 @@ class LocalRunner(tfx_runner.IrBasedRunner):
     how long they took), and goes on with the next one when a component's inputs cannot
     be resolved.
 
+    Args:
+        only: ids of the nodes to run, for a part of a pipeline; None runs all. What they
+            read must come from nodes among them.
+
     Example:
 
     ```python
@@ -53,7 +58,8 @@ class LocalRunner(tfx_runner.IrBasedRunner):
     ```
     """
 
-    def __init__(self):
+    def __init__(self, only: Collection[str] | None = None):
+        self._only = only
         self.components: list[ComponentRun] = []
         self.run_id = datetime.datetime.now().isoformat(timespec="milliseconds")
         self.current: str | None = None
@@ -71,6 +77,8 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         store = deployment.metadata_connection_config
         connection = getattr(store, store.WhichOneof("connection_config"))
         nodes = [n.pipeline_node for n in pipeline.nodes]
+        if self._only is not None:
+            nodes = [n for n in nodes if n.node_info.id in self._only]
         shown = [n for n in nodes if n.node_info.type.name != _RESOLVER]
         for node in nodes:
             self.current = node.node_info.id

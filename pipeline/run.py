@@ -9,6 +9,7 @@ import logging
 import pathlib
 import shutil
 import time
+from typing import TYPE_CHECKING
 
 from models.spec.dataset_spec import DatasetSpec
 from models.spec.errors import UserError
@@ -17,6 +18,11 @@ from pipeline.config import SERVING_TAG, RunConfig
 from pipeline.console import LOGGER
 from pipeline.layout import RunLayout
 from pipeline.verdict import PUSHED
+
+if TYPE_CHECKING:
+    from tfx.orchestration.pipeline import Pipeline
+
+    from pipeline.local_runner import LocalRunner
 
 _log = logging.getLogger(LOGGER)
 # Files whose first row is read before the run starts.
@@ -40,6 +46,36 @@ def run(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: str |
         UserError: something in the data, the specification or the configuration is wrong.
     """
     started = time.monotonic()
+    pipeline = prepare(spec, config, layout, data_dir)
+    from models.language_model_source import LanguageModelSource
+    from pipeline.local_runner import LocalRunner
+    from pipeline.run_summary import summarise
+
+    runner = LocalRunner()
+    execute(pipeline, runner)
+    connection = pipeline.metadata_connection_config
+    pretrained = LanguageModelSource(config.language_model).pretrained
+    summary = summarise(
+        connection, runner, spec, config, layout, pretrained, time.monotonic() - started)
+    layout.runs.mkdir(parents=True, exist_ok=True)
+    summary_path = layout.runs / f"{runner.run_id.replace(':', '')}.json"
+    summary_path.write_text(json.dumps(summary.to_dict(), indent=2), encoding="utf-8")
+    # Every stage has published its result, so nothing goes on from here any more.
+    shutil.rmtree(layout.checkpoints, ignore_errors=True)
+    _log.info("%s", summary.render(summary_path))
+    return summary.verdict == PUSHED
+
+
+def prepare(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: str | None = None) -> Pipeline:
+    """The pipeline of a run, with its files in place and its arguments checked; see `run`.
+
+    Example:
+
+    ```python
+    pipeline = prepare(spec, config, layout)
+    execute(pipeline, LocalRunner())
+    ```
+    """
     _log.info("dataset %s · backbone %s · language model %s (%s%s) · seed %d",
               spec.name, config.backbone, config.language_model, config.text_mode,
               ", adapted" if config.adaptation.epochs else "", config.seed)
@@ -55,9 +91,7 @@ def run(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: str |
     from models import backbones
     from models.language_model import LanguageModel
     from models.language_model_source import LanguageModelSource
-    from pipeline.local_runner import LocalRunner
     from pipeline.pipeline import create_pipeline
-    from pipeline.run_summary import summarise
 
     spec, files = resolve_source(spec, layout, data_dir)
     language_model = LanguageModelSource(config.language_model)
@@ -69,7 +103,7 @@ def run(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: str |
                   config.language_model)
     layout.root.mkdir(parents=True, exist_ok=True)
     connection = metadata.sqlite_metadata_connection_config(str(layout.metadata))
-    pipeline = create_pipeline(
+    return create_pipeline(
         pipeline_name=spec.name,
         pipeline_root=str(layout.artifacts),
         spec=spec,
@@ -84,7 +118,14 @@ def run(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: str |
         infra_validation=config.infra_validation == "on" or (
             config.infra_validation == "auto" and _has_image(SERVING_IMAGE)),
     )
-    runner = LocalRunner()
+
+
+def execute(pipeline: Pipeline, runner: LocalRunner) -> None:
+    """Runs a pipeline.
+
+    Raises:
+        UserError: what a component found wrong, with the component's name before it.
+    """
     try:
         runner.run(pipeline)
     except Exception as error:
@@ -92,15 +133,6 @@ def run(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: str |
         if cause is None:
             raise
         raise UserError(f"{runner.current}: {cause}") from error
-    summary = summarise(
-        connection, runner, spec, config, layout, language_model.pretrained, time.monotonic() - started)
-    layout.runs.mkdir(parents=True, exist_ok=True)
-    summary_path = layout.runs / f"{runner.run_id.replace(':', '')}.json"
-    summary_path.write_text(json.dumps(summary.to_dict(), indent=2), encoding="utf-8")
-    # Every stage has published its result, so nothing goes on from here any more.
-    shutil.rmtree(layout.checkpoints, ignore_errors=True)
-    _log.info("%s", summary.render(summary_path))
-    return summary.verdict == PUSHED
 
 
 def resolve_source(spec: DatasetSpec, layout: RunLayout, data_dir: str | None) -> tuple[DatasetSpec, list[str]]:

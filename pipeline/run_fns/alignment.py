@@ -25,9 +25,8 @@ def new_alignment_model(stage: Stage) -> AlignmentModel:
     return model
 
 
-def run_fn(fn_args) -> None:
-    """Aligns and saves both models' weights for stage 2."""
-    stage = Stage(fn_args, "alignment")
+def train(stage: Stage) -> AlignmentModel:
+    """Aligns both models."""
     options = stage.config.alignment
     model = new_alignment_model(stage)
     batch_size = min(options.batch_size, stage.rows("train"))
@@ -45,5 +44,11 @@ def run_fn(fn_args) -> None:
         stage.dataset("train", batch_size, training_order=True),
         stage.dataset("validation", min(batch_size, stage.rows("validation"))),
         epochs=options.epochs, monitor="val_loss", mode="min", patience=options.epochs)
+    return model
+
+
+def run_fn(fn_args) -> None:
+    """Aligns and saves both models' weights for stage 2."""
+    model = train(Stage.from_fn_args(fn_args, "alignment"))
     tf.io.gfile.makedirs(fn_args.serving_model_dir)
     model.save_weights(os.path.join(fn_args.serving_model_dir, ALIGNED))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from models.alignment_model import AlignmentModel
+from models.ctr_model import CTRModel
 from models.distiller import Distiller
 from models.teacher_model import TeacherModel
 from models.training import compile_ctr
@@ -14,16 +16,19 @@ from serving.export import export_ctr_model
 STUDENT_WEIGHTS = "student.weights.h5"
 
 
-def run_fn(fn_args) -> None:
-    """Fine-tunes the teacher and then the student; exports the student."""
-    stage = Stage(fn_args, "student")
+def train(stage: Stage) -> tuple[CTRModel, TeacherModel | None]:
+    """Fine-tunes the teacher and then the student, both from the aligned weights in `stage.base_model`.
+
+    Returns:
+        The student, and the teacher, None where no soft labels are asked for.
+    """
     training, options = stage.config.training, stage.config.distillation
     rates = {"learning_rate": training.learning_rate, "weight_decay": training.weight_decay}
 
     teacher = None
     if options.weight > 0:
         # The teacher keeps both modalities, so it has an aligned model of its own to train.
-        aligned = _aligned(stage, fn_args.base_model)
+        aligned = _aligned(stage)
         aligned.ctr_model.reset_output_layer()
         teacher = TeacherModel(aligned.ctr_model, aligned.tower, text_projection=aligned.text_projection)
         stage.build(teacher)
@@ -32,7 +37,7 @@ def run_fn(fn_args) -> None:
         stage.fit_on_clicks(teacher, "teacher", options.teacher_epochs)
 
     stage.name = "student"
-    student = _aligned(stage, fn_args.base_model).ctr_model
+    student = _aligned(stage).ctr_model
     # Sec. 4.3: a new output layer on the aligned representation.
     student.reset_output_layer()
     distiller = Distiller(student, teacher, weight=options.weight, temperature=options.temperature,
@@ -40,12 +45,19 @@ def run_fn(fn_args) -> None:
     stage.build(distiller)
     compile_ctr(distiller, **rates)
     stage.fit_on_clicks(distiller, "student", training.epochs)
+    return student, teacher
+
+
+def run_fn(fn_args) -> None:
+    """Trains teacher and student; exports the student."""
+    stage = Stage.from_fn_args(fn_args, "student")
+    student, _ = train(stage)
     # Kept beside the training curves: the Keras weights behind the exported graph.
     student.save_weights(os.path.join(fn_args.model_run_dir, STUDENT_WEIGHTS))
     export_ctr_model(student, stage.tft_output, stage.spec, fn_args.serving_model_dir)
 
 
-def _aligned(stage: Stage, base_model: str):
+def _aligned(stage: Stage) -> AlignmentModel:
     model = new_alignment_model(stage)
-    model.load_weights(os.path.join(base_model, ALIGNED))
+    model.load_weights(os.path.join(stage.base_model, ALIGNED))
     return model

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from models.ctr_model import CTRModel
 from models.training import compile_ctr
 from pipeline.run_fns.stage import Stage
 from serving.export import export_ctr_model
 
 
-def run_fn(fn_args) -> None:
-    """Trains the backbone on clicks and exports it like the student."""
-    stage = Stage(fn_args, "plain backbone")
+def train(stage: Stage) -> CTRModel:
+    """The backbone, trained on clicks alone."""
     options = stage.config.training
     model = stage.new_ctr_model()
     compile_ctr(model, learning_rate=options.learning_rate, weight_decay=options.weight_decay)
     stage.fit_on_clicks(model, "plain", options.epochs)
+    return model
+
+
+def run_fn(fn_args) -> None:
+    """Trains the backbone and exports it like the student."""
+    stage = Stage.from_fn_args(fn_args, "plain backbone")
+    model = train(stage)
     export_ctr_model(model, stage.tft_output, stage.spec, fn_args.serving_model_dir)

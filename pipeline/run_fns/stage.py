@@ -6,6 +6,8 @@ import hashlib
 import json
 import logging
 import os
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -29,32 +31,67 @@ _SAVE_EVERY = 200
 class Stage:
     """A training stage: its data, its models' parts, and where it can go on from.
 
+    It sets Keras's seed, so that what is trained depends on nothing that went before.
+
     Args:
-        fn_args: what TFX's Trainer hands to a `run_fn`; `custom_config` holds
-            `dataset_spec`, `config` (the groups of `RunConfig` that the stage reads),
-            `checkpoint_dir`, `text_vectors` and `adapted_language_model`.
         name: short name, for progress lines.
+        dataset_spec: the dataset specification, as JSON.
+        config: the groups of `RunConfig` that the stage reads; defaults fill the others.
+        transform_output: URI of the transform graph.
+        files: split to the patterns of its files of transformed examples.
+        checkpoint_dir: folder for the checkpoints of this kind of stage.
+        log_dir: folder for TensorBoard's logs, a folder below it for each model.
+        text_vectors: URI of the text vectors, or None for a stage that reads no text.
+        adapted_language_model: URI of the language model that was adapted to the log, or None.
+        base_model: folder of the weights that training starts from, or None.
+
+    Example:
+
+    ```python
+    stage = Stage.from_fn_args(fn_args, "plain backbone")
+    model = stage.new_ctr_model()
+    ```
     """
 
-    def __init__(self, fn_args, name: str):
-        self._fn_args = fn_args
+    def __init__(self, name: str, *, dataset_spec: str, config: Mapping[str, Any], transform_output: str,
+                 files: Mapping[str, Sequence[str]], checkpoint_dir: str, log_dir: str,
+                 text_vectors: str | None = None, adapted_language_model: str | None = None,
+                 base_model: str | None = None):
         self.name = name
-        custom = fn_args.custom_config
-        self.spec = DatasetSpec.from_json(custom["dataset_spec"])
-        self.config = RunConfig.model_validate(custom["config"])
-        self.tft_output = tft.TFTransformOutput(fn_args.transform_output)
+        self.base_model = base_model
+        self.log_dir = log_dir
+        self.spec = DatasetSpec.from_json(dataset_spec)
+        self.config = RunConfig.model_validate(config)
+        self.tft_output = tft.TFTransformOutput(transform_output)
         self.fields = fields(self.spec, self.tft_output)
-        self._vectors = custom.get("text_vectors")
-        self._adapted = custom.get("adapted_language_model")
-        self._tables = TextTable.load(self._vectors) if self._vectors else None
+        self._patterns = files
+        self._tables = TextTable.load(text_vectors) if text_vectors else None
+        self._adapted = adapted_language_model
         # Checkpoints belong to this very data and configuration: anything else starts afresh.
         key = json.dumps(
-            [custom["config"], custom["dataset_spec"], fn_args.transform_output, fn_args.train_files,
-             self._vectors, self._adapted, fn_args.base_model], sort_keys=True)
-        self.checkpoint_dir = os.path.join(
-            custom["checkpoint_dir"], hashlib.sha256(key.encode()).hexdigest()[:16])
+            [config, dataset_spec, transform_output, list(files["train"]), text_vectors, adapted_language_model,
+             base_model], sort_keys=True)
+        self.checkpoint_dir = os.path.join(checkpoint_dir, hashlib.sha256(key.encode()).hexdigest()[:16])
         self._rows: dict[str, int] = {}
         keras.utils.set_random_seed(self.config.seed)
+
+    @classmethod
+    def from_fn_args(cls, fn_args, name: str) -> Stage:
+        """The stage of a `run_fn`.
+
+        Args:
+            fn_args: what TFX's Trainer hands to it; `custom_config` holds `dataset_spec`,
+                `config`, `checkpoint_dir`, `text_vectors` and `adapted_language_model`.
+            name: short name, for progress lines.
+        """
+        custom = fn_args.custom_config
+        return cls(
+            name, dataset_spec=custom["dataset_spec"], config=custom["config"],
+            transform_output=fn_args.transform_output,
+            files={"train": fn_args.train_files, "validation": fn_args.eval_files},
+            checkpoint_dir=custom["checkpoint_dir"], log_dir=fn_args.model_run_dir,
+            text_vectors=custom.get("text_vectors"),
+            adapted_language_model=custom.get("adapted_language_model"), base_model=fn_args.base_model)
 
     def new_ctr_model(self) -> CTRModel:
         """A new ID model, built, with initial weights."""
@@ -80,10 +117,10 @@ class Stage:
         model(features)
 
     def dataset(self, split: str, batch_size: int, training_order: bool = False) -> tf.data.Dataset:
-        """Batches of (features, label) of `train` or `validation`.
+        """Batches of (features, label) of a split.
 
         Args:
-            split: `train` or `validation`.
+            split: `train`, `validation`, or another that the stage was given files of.
             batch_size: rows a batch.
             training_order: shuffle, and leave out the last, smaller batch.
         """
@@ -111,7 +148,7 @@ class Stage:
         return training.fit(
             model, train, validation,
             epochs=epochs, checkpoint_dir=os.path.join(self.checkpoint_dir, part),
-            log_dir=os.path.join(self._fn_args.model_run_dir, part),
+            log_dir=os.path.join(self.log_dir, part),
             monitor=monitor, mode=mode, patience=patience,
             save_every_steps=max(_SAVE_EVERY, len(train) // 10),
             progress=self.progress)
@@ -132,5 +169,4 @@ class Stage:
         _log.info("%s: %s", self.name, line)
 
     def _files(self, split: str) -> list[str]:
-        patterns = {"train": self._fn_args.train_files, "validation": self._fn_args.eval_files}[split]
-        return sorted(file for pattern in patterns for file in tf.io.gfile.glob(pattern))
+        return sorted(file for pattern in self._patterns[split] for file in tf.io.gfile.glob(pattern))

@@ -5,7 +5,12 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 from tests.integration.conftest import REPOSITORY
+
+# Minutes, and what it runs is tested elsewhere piece by piece.
+pytestmark = pytest.mark.long
 
 
 def test_the_smoke_version_writes_its_table(tmp_path):

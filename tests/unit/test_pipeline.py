@@ -44,6 +44,14 @@ def test_the_configuration_decides_on_the_components(tmp_path, settings, more):
     assert set(nodes(tmp_path, settings)) == COMMON | more
 
 
+def test_a_benchmark_needs_what_stands_before_the_first_trainer(tmp_path):
+    from benchmarks.prepared_data import upstream
+
+    assert upstream(nodes(tmp_path)["AlignmentTrainer"]) == {
+        "ExampleGen", "StatisticsGen", "SchemaGen", "PreviousStatistics", "DataValidator", "Textualiser",
+        "TextEncoder", "Transform"}
+
+
 def test_infra_validation_stands_before_the_push(tmp_path):
     found = nodes(tmp_path, infra_validation=True)
     assert found["InfraValidator"] in found["Pusher"].upstream_nodes

@@ -1,0 +1,112 @@
+"""The models whose gain is measured: trained by the pipeline's own functions."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import shutil
+
+import keras
+import numpy as np
+
+from benchmarks.prepared_data import PreparedData
+from benchmarks.slices import ALL, Slices
+from pipeline.config import Distillation, RunConfig, Training
+from pipeline.run_fns import alignment, distillation, plain
+from pipeline.run_fns.alignment import ALIGNED
+from pipeline.run_fns.stage import Stage
+
+ARMS = ("plain", "aligned", "distilled")
+# Keys that do not change what an arm becomes: changing them leaves its results valid.
+_NEVER_READ = {"evaluation", "plain_backbone", "infra_validation", "model_name", "beam"}
+NOT_READ = {
+    "plain": _NEVER_READ | {"language_model", "text_mode", "max_tokens", "alignment", "distillation"},
+    "aligned": _NEVER_READ | {"distillation"},
+    "distilled": _NEVER_READ,
+}
+
+class Arms:
+    """Trains one arm after the other and evaluates what comes out.
+
+    `plain` is the backbone on clicks alone; `aligned` starts from the aligned weights and
+    is trained on clicks, as in the paper (arXiv 2306.02841, sec. 4.3); `distilled` takes the
+    teacher's soft labels too, and its teacher is evaluated along with it.
+
+    Args:
+        data: what is trained on.
+        work: folder of checkpoints and aligned weights. Weights are kept there, since all
+            arms but `plain` of a backbone and seed share them.
+
+    Example:
+
+    ```python
+    arms = Arms(data, pathlib.Path("/tmp/work"))
+    arms.run("plain", config)["plain"]["test"]["all"]["auc"]
+    ```
+    """
+
+    def __init__(self, data: PreparedData, work: pathlib.Path):
+        self._data = data
+        self._work = work
+        self._slices: dict[str, Slices] = {}
+
+    def run(self, arm: str, config: RunConfig, test: bool = True) -> dict[str, dict]:
+        """Trains one arm.
+
+        Args:
+            arm: `plain`, `aligned` or `distilled`.
+            config: backbone, seed and all else; `distillation` counts for `distilled` only.
+            test: whether the test split is evaluated; a search must not look at it.
+
+        Returns:
+            Model (`plain`, `aligned`, or `distilled` and `teacher`) to split to the figures of
+            `Slices`, those of the validation split on all rows only.
+        """
+        # Otherwise graphs and weights of all arms before would stay in memory.
+        keras.utils.clear_session()
+        stage, models = self._train(arm, config)
+        found = {}
+        for name, model in models.items():
+            found[name] = {"validation": {ALL: self._figures(stage, model, "validation")[ALL]}}
+            if test:
+                found[name]["test"] = self._figures(stage, model, "test")
+        shutil.rmtree(stage.checkpoint_dir, ignore_errors=True)
+        return found
+
+    def _train(self, arm: str, config: RunConfig) -> tuple[Stage, dict[str, keras.Model]]:
+        if arm == "plain":
+            stage = self._data.stage("plain", config, self._work)
+            return stage, {arm: plain.train(stage)}
+        if arm == "aligned":
+            without = {"weight": 0.0, "feature_weight": 0.0}
+            config = config.model_copy(update={"distillation": config.distillation.model_copy(update=without)})
+        stage = self._data.stage(arm, config, self._work, text=True, base_model=self._aligned(config))
+        student, teacher = distillation.train(stage)
+        return stage, {arm: student} if teacher is None else {arm: student, "teacher": teacher}
+
+    def _aligned(self, config: RunConfig) -> pathlib.Path:
+        """Folder of the aligned weights; they are trained when they are not there."""
+        stage = self._data.stage("alignment", _read_by_alignment(config), self._work, text=True)
+        # The stage has named its checkpoints by its data and its configuration.
+        folder = self._work / "aligned" / pathlib.Path(stage.checkpoint_dir).name
+        if not (folder / ALIGNED).exists():
+            model = alignment.train(stage)
+            folder.mkdir(parents=True, exist_ok=True)
+            partial = folder / f"partial.{ALIGNED}"
+            model.save_weights(partial)
+            os.replace(partial, folder / ALIGNED)
+            shutil.rmtree(stage.checkpoint_dir, ignore_errors=True)
+        return folder
+
+    def _figures(self, stage: Stage, model: keras.Model, split: str) -> dict:
+        if split not in self._slices:
+            self._slices[split] = Slices.of(stage, split)
+        rows = stage.dataset(split, stage.config.training.batch_size)
+        logits = model.predict(rows.map(lambda features, label: features), verbose=0)
+        return self._slices[split].figures(np.reshape(logits, -1))
+
+
+def _read_by_alignment(config: RunConfig) -> RunConfig:
+    """The configuration with all that alignment does not read set back, so that its result is shared."""
+    read = config.training.model_dump(include={"embedding_l2", "shuffle_buffer"})
+    return config.model_copy(update={"training": Training(**read), "distillation": Distillation()})

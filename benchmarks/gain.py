@@ -1,0 +1,187 @@
+"""What alignment and distillation add to a backbone, over several seeds.
+
+    python -m benchmarks.gain --dataset movielens-1m --data-dir DIR/ml-1m --root ROOT \\
+        --backbones autoint dcnv2 deepfm wide_deep --seeds 1 2 3 4 5 --tune 8
+
+The pipeline's components are run up to the first trainer, or reused when `ctrl run` or an
+earlier call made them under the same root. Then, for every backbone and seed, the same
+functions as in the pipeline train the plain backbone, the aligned one, and the aligned and
+distilled one with its teacher, and each is evaluated on the test split. Nothing is chosen
+on the test split. Every result is kept in a JSONL file beside the table as it comes: the
+same command goes on after a kill.
+
+`--tune N` first tries N settings (`benchmarks/search.py`), the same for each arm, on the
+validation split; what is best for an arm is written to a JSON file beside the table, and
+used for it. `--tuned FILE` uses such a file again. `--smoke` shows on the sample, in
+minutes, that everything runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import logging
+import os
+import pathlib
+import shlex
+import sys
+from typing import TYPE_CHECKING
+
+from models.spec.dataset_spec import DatasetSpec
+from models.spec.errors import UserError
+from models.spec.split_rule import SplitRule
+from pipeline import console, datasets
+from pipeline.config import RunConfig
+from pipeline.layout import RunLayout
+
+if TYPE_CHECKING:
+    from benchmarks.prepared_data import PreparedData
+
+RESULTS = pathlib.Path(__file__).parent / "results"
+_log = logging.getLogger(f"{console.LOGGER}.gain")
+_HEADING = """# Gain of alignment and distillation: {dataset}
+
+Written by `{command}`; {cores} CPU cores{device}.
+
+- **Rows** train / validation / test: {rows}; {dropped:,} dropped by the label rule.
+- **Split**: by {split}. **Seeds**: {seeds}. {smoke}
+- **Fields** of the ID model: {fields}.
+- **Language model**: {language_model}. **Configuration** beside its defaults: {config}
+- **Settings**: {tuning}
+
+Mean ± standard deviation over seeds, on the test split, by scikit-learn; *difference* to the plain backbone of the same
+seed, mean over seeds; *p* of a two-sided paired t-test (not corrected for the number of tests). Training stops on the
+validation AUC; nothing is chosen on the test split. The teacher is that of the distilled student; it reads the text
+and is not served."""
+
+
+def main() -> int:
+    """Entry point. Returns the exit status: 0, or 2 for a user's error."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--dataset", default="sample", metavar="NAME|SPEC.yaml")
+    parser.add_argument("--data-dir", metavar="DIR", help="folder of the log's files")
+    parser.add_argument("--split", choices=("time", "user_time"),
+                        help="one global cut, or a cut per user, in place of the specification's")
+    parser.add_argument("--config", metavar="FILE", help="run configuration, YAML")
+    parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE",
+                        help="one key of the configuration; may be repeated")
+    parser.add_argument("--backbones", nargs="+", default=["autoint"])
+    parser.add_argument("--seeds", nargs="+", type=int, default=None, help="default 1 to 5; 1 and 2 with --smoke")
+    parser.add_argument("--tune", type=int, default=0, metavar="TRIALS", help="settings to try for each arm first")
+    parser.add_argument("--tuned", type=pathlib.Path, metavar="FILE", help="settings that an earlier --tune found")
+    parser.add_argument("--root", type=pathlib.Path, default=pathlib.Path("ctrl_root"), help="as of `ctrl run`")
+    parser.add_argument("--output", type=pathlib.Path, help="the table (default: benchmarks/results/gain_<dataset>.md)")
+    parser.add_argument("--smoke", action="store_true", help="one epoch of everything, to see that it runs")
+    options = parser.parse_args()
+    try:
+        _benchmark(options)
+    except UserError as error:
+        print(f"gain: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _benchmark(options: argparse.Namespace) -> None:
+    spec = with_split(datasets.load(options.dataset), options.split)
+    config = RunConfig.load(spec.name, options.config, options.settings, options.smoke)
+    if config.distillation.weight == 0:
+        raise UserError("distillation.weight is 0, so that aligned and distilled would be the same; give it more")
+    if options.tune < 0:
+        raise UserError(f"--tune {options.tune}: must be 1 or more")
+    tuned = _tuned(options.tuned) if options.tuned else {}
+    seeds = options.seeds or ([1, 2] if options.smoke else [1, 2, 3, 4, 5])
+    name = spec.name + (f"-{options.split}" if options.split else "") + ("-smoke" if options.smoke else "")
+    output = options.output or RESULTS / f"gain_{name}.md"
+    layout = RunLayout.below(options.root, name)
+    layout.check_writable()
+    console.set_environment()
+    log = layout.logs / f"gain-{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
+    kept = "interrupted; every result so far is kept: the same command goes on from there"
+    with console.quiet(log), console.leave_on_interrupt(kept):
+        # TFX takes 20 to 40 seconds to import, so wrong arguments have been refused before.
+        from benchmarks.gain_runner import Gain
+        from benchmarks.prepared_data import PreparedData
+        from models import backbones
+
+        for backbone in options.backbones:
+            backbones.get(backbone, **config.backbone_options)
+        data = PreparedData(spec, config, layout, options.data_dir)
+        heading = _heading(options, data, config, seeds)
+        gain = Gain(data, config, output, layout.root / "gain", heading)
+        if options.tune:
+            tuned = gain.tune(options.backbones, options.tune)
+            path = output.with_name(f"{output.stem}_tuned.json")
+            path.write_text(json.dumps({"trials": options.tune, "settings": tuned}, indent=1) + "\n", encoding="utf-8")
+        gain.measure(options.backbones, seeds, tuned)
+        _log.info("table %s", output)
+
+
+def with_split(spec: DatasetSpec, by: str | None) -> DatasetSpec:
+    """The specification with another kind of split by time; None leaves it.
+
+    Raises:
+        UserError: it names no column of times.
+    """
+    if by is None or by == spec.split.by:
+        return spec
+    derived = [f.derive for f in spec.features if f.derive]
+    time = spec.split.time or next((d.time for d in derived), None)
+    if time is None:
+        raise UserError(f"--split {by}: dataset {spec.name} names no column of times; give its split the key time")
+    user = derived[0].user if derived else spec.split.user or spec.side("user")[0].source_column
+    split = SplitRule(
+        by=by, time=time, user=user if by == "user_time" else None, fractions=spec.split.fractions)
+    return spec.model_copy(update={"split": split})
+
+
+def shown_command(arguments: list[str]) -> str:
+    """The command without the paths of this machine.
+
+    Example:
+
+    ```python
+    shown_command(["--data-dir", "/data/ml-1m", "--smoke"])  # "python -m benchmarks.gain --data-dir DIR --smoke"
+    ```
+    """
+    shown, hidden = [], {"--data-dir": "DIR", "--root": "ROOT", "--output": "FILE"}
+    for before, argument in zip(["", *arguments], arguments):
+        option, equals, _ = argument.partition("=")
+        if before in hidden:
+            argument = hidden[before]
+        elif equals and option in hidden:
+            argument = f"{option}={hidden[option]}"
+        elif os.path.isabs(argument):
+            argument = pathlib.Path(argument).name
+        shown.append(argument)
+    return shlex.join(["python", "-m", "benchmarks.gain", *shown])
+
+
+def _tuned(path: pathlib.Path) -> dict[str, dict[str, dict]]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))["settings"]
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"--tuned {path}: cannot be read as settings that --tune found: {error}") from error
+
+
+def _heading(options: argparse.Namespace, data: PreparedData, config: RunConfig, seeds: list[int]) -> str:
+    import tensorflow as tf
+
+    changed = config.model_dump(exclude_defaults=True, mode="json", exclude={"backbone"})
+    if options.tune:
+        tuning = f"tuned: the same {options.tune} trials for each arm, on the validation split; see below."
+    else:
+        tuning = "tuned, by an earlier search; see below." if options.tuned else "as configured, not tuned."
+    gpus = [tf.config.experimental.get_device_details(g).get("device_name", "GPU")
+            for g in tf.config.list_physical_devices("GPU")]
+    return _HEADING.format(
+        dataset=data.spec.name, command=shown_command(sys.argv[1:]), cores=os.cpu_count(),
+        device="".join(f", {gpu}" for gpu in gpus), rows=" / ".join(f"{n:,}" for n in data.rows.values()),
+        dropped=data.ingestion["dropped"], split=data.spec.split.by, seeds=", ".join(map(str, seeds)),
+        smoke="**A smoke run: its figures mean nothing.**" if options.smoke else "",
+        fields=", ".join(f.name for f in data.spec.model_features),
+        language_model=f"{config.language_model}, {config.text_mode}", config=f"`{json.dumps(changed)}`", tuning=tuning)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

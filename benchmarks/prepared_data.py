@@ -1,0 +1,91 @@
+"""A dataset, ready to train on: what the pipeline makes before its first trainer."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+
+from models.spec.dataset_spec import DatasetSpec
+from models.spec.split_rule import SPLITS
+from pipeline.config import RunConfig
+from pipeline.layout import RunLayout
+from pipeline.local_runner import LocalRunner
+from pipeline.pipeline import ALIGNMENT
+from pipeline.run import execute, prepare
+from pipeline.run_fns.stage import Stage
+from pipeline.run_inspection import RunInspection
+
+
+class PreparedData:
+    """Transformed examples and text vectors of a dataset, and training stages on them.
+
+    The components before the first trainer are run as in `ctrl run`, in the same place:
+    what either has made, the other reuses.
+
+    Args:
+        spec: the dataset.
+        config: the run's configuration; its data, text and Beam settings count here.
+        layout: where the pipeline writes.
+        data_dir: folder of the log's files, when the specification does not say.
+
+    Raises:
+        UserError: something in the data, the specification or the configuration is wrong.
+
+    Example:
+
+    ```python
+    data = PreparedData(datasets.load("sample"), config, RunLayout.below(root, "sample"))
+    model = plain.train(data.stage("plain", config, pathlib.Path("/tmp/work")))
+    ```
+    """
+
+    def __init__(self, spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: str | None = None):
+        self.spec = spec
+        pipeline = prepare(spec, config, layout, data_dir)
+        (trainer,) = (c for c in pipeline.components if c.id == ALIGNMENT)
+        runner = LocalRunner(only=upstream(trainer))
+        execute(pipeline, runner)
+        inspection = RunInspection(pipeline.metadata_connection_config, runner.components)
+        self.ingestion = inspection.ingestion()
+        self._graph = inspection.uri("Transform", "transform_graph")
+        self._examples = inspection.uri("Transform", "transformed_examples")
+        self._vectors = inspection.uri("TextEncoder", "text_vectors")
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Rows of each split."""
+        return {split: self.ingestion["rows"][split] for split in SPLITS}
+
+    def stage(self, name: str, config: RunConfig, work: pathlib.Path, text: bool = False,
+              base_model: pathlib.Path | None = None) -> Stage:
+        """A training stage on this data.
+
+        Args:
+            name: for progress lines, and for the folder of its logs.
+            config: of the stage.
+            work: folder of its checkpoints and logs.
+            text: whether it reads the text vectors.
+            base_model: folder of the weights that it starts from.
+        """
+        return Stage(
+            name,
+            # With the source as it was given: where a log lies does not change what is trained.
+            dataset_spec=self.spec.to_json(),
+            config=config.model_dump(mode="json"),
+            transform_output=self._graph,
+            files={split: [os.path.join(self._examples, f"Split-{split}", "*")] for split in SPLITS},
+            checkpoint_dir=str(work / "checkpoints"),
+            log_dir=str(work / "logs" / f"{config.backbone}-seed{config.seed}" / name),
+            text_vectors=self._vectors if text else None,
+            base_model=str(base_model) if base_model else None)
+
+
+def upstream(node) -> set[str]:
+    """Ids of all nodes that a node needs, directly or through others."""
+    found, left = set(), list(node.upstream_nodes)
+    while left:
+        current = left.pop()
+        if current.id not in found:
+            found.add(current.id)
+            left += current.upstream_nodes
+    return found
