@@ -9,9 +9,10 @@ import tempfile
 
 from models.spec.dataset_spec import DatasetSpec
 from models.spec.errors import UserError
+from serving.spec_file import SPEC_FILE
 
-# Where `serving.export`, which imports TensorFlow, puts the specification below a version.
-SERVED_SPEC = pathlib.Path("assets.extra", "dataset.json")
+# Where the specification lies below a served version.
+SERVED_SPEC = pathlib.Path(SPEC_FILE)
 
 
 @dataclasses.dataclass(frozen=True)

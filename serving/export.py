@@ -19,11 +19,11 @@ from models.served_transform import ServedTransform
 from models.spec.dataset_spec import DatasetSpec
 from models.spec.errors import UserError
 from serving.catalogue_lookup import CatalogueLookup
+from serving.spec_file import SPEC_FILE
 
 WEIGHTS = "student_weights"
 # What a checkpoint adds to the name of a variable.
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
-SPEC_FILE = os.path.join("assets.extra", "dataset.json")
 
 
 class _ServedModel(tf.Module):

@@ -105,8 +105,12 @@ class _Textualise(beam.DoFn):
     def setup(self):
         self._spec = DatasetSpec.from_json(self._spec_json)
         self._writer = SentenceWriter(self._spec)
+        # Looked up once: the specification derives them anew at every call, and `process` runs once a row.
+        self._encoded_histories = self._spec.encoded_histories
+        with_history = {f.side for f in self._spec.text_histories}
         self._cached = {
             side: (
+                side in with_history,
                 tuple(f.name for f in self._spec.side(side) if f.text and f.kind != "history"),
                 functools.lru_cache(_CACHED_SENTENCES)(functools.partial(self._write_side, side)),
             )
@@ -119,10 +123,9 @@ class _Textualise(beam.DoFn):
     def process(self, serialized: bytes):
         values = raw_example.decode(serialized)
         added, texts = {}, {}
-        for side, (names, write) in self._cached.items():
+        for side, (has_history, names, write) in self._cached.items():
             # Few texts differ once the history is left out, so most come from the cache.
             texts[side] = write(tuple((n, tuple(values.get(n, ()))) for n in names))
-            has_history = any(f.side == side for f in self._spec.text_histories)
             added[f"{side}_sentence"] = [self._writer.side(side, values) if has_history else texts[side]]
         if self._gather:
             keys = {}
@@ -130,7 +133,7 @@ class _Textualise(beam.DoFn):
                 key = fingerprint(text)
                 keys[f"{side}_text_key"] = [key]
                 yield from self._text(side, key, text)
-            for history in self._spec.encoded_histories:
+            for history in self._encoded_histories:
                 entries = values.get(history.name, ())
                 keys[f"{history.name}_text_key"] = [fingerprint(e) for e in entries]
                 for item in values.get(history.of, ()):
