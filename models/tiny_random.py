@@ -32,15 +32,25 @@ def tokenizer() -> keras_hub.models.BertTokenizer:
 
 
 def backbone() -> keras_hub.models.BertBackbone:
-    """A BERT of 2 layers and width 32 whose weights are the same in every process.
-
-    The weights come from a generator of their own, so that loading the model neither
-    reads nor moves Keras's global seed.
-    """
+    """A BERT of 2 layers and width 32 whose weights are the same in every process."""
     bert = keras_hub.models.BertBackbone(
         vocabulary_size=len(vocabulary()), num_layers=2, num_heads=2, hidden_dim=32, intermediate_dim=64)
+    return randomised(bert, deviation=0.2)
+
+
+def randomised(backbone: keras.Model, deviation: float) -> keras.Model:
+    """A new encoder with random kernels and embeddings, the same in every process.
+
+    They come from a generator of their own, so that loading the model neither reads nor
+    moves Keras's global seed.
+
+    Args:
+        backbone: a keras-hub encoder with initial weights; it is changed and returned.
+        deviation: standard deviation of the weights; BERT starts from 0.02
+            (arXiv 1810.04805).
+    """
     generator = np.random.default_rng(_SEED)
-    for weight in bert.weights:
+    for weight in backbone.weights:
         if weight.path.endswith(("kernel", "embeddings")):
-            weight.assign(keras.ops.convert_to_tensor(generator.normal(0, 0.2, weight.shape), weight.dtype))
-    return bert
+            weight.assign(keras.ops.convert_to_tensor(generator.normal(0, deviation, weight.shape), weight.dtype))
+    return backbone

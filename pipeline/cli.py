@@ -9,6 +9,7 @@ import pathlib
 import sys
 
 from models.spec.errors import UserError
+from models.spec.text_form import PROSE, TEXT_FORMS
 from pipeline.console import INTERRUPTED
 
 _ROOT = "ctrl_root"
@@ -69,6 +70,8 @@ def _parser() -> argparse.ArgumentParser:
     _root(preview)
     preview.add_argument("--rows", type=_positive, default=5, help="rows shown (default 5)")
     preview.add_argument("--limit", type=_positive, default=200_000, help="rows read at most (default 200000)")
+    preview.add_argument("--text-form", choices=TEXT_FORMS, default=PROSE,
+                         help=f"how the sentences read, as text_form of a run (default {PROSE})")
     preview.set_defaults(handler=_preview)
 
     serve = commands.add_parser("serve", help="serve the pushed model over gRPC")
@@ -170,7 +173,8 @@ def _preview(options) -> None:
     console.set_environment()
     spec = datasets.materialise(spec, layout.data)
     print(preview.render(preview.preview(
-        spec, options.data_dir, rows=options.rows, limit=options.limit, cache_dir=str(layout.data))))
+        spec, options.data_dir, rows=options.rows, limit=options.limit, cache_dir=str(layout.data),
+        text_form=options.text_form)))
 
 
 def _serve(options) -> None:

@@ -10,6 +10,7 @@ import pydantic
 import yaml
 
 from models.spec.errors import UserError
+from models.spec.text_form import PROSE, TextForm
 
 CONFIGS = pathlib.Path(__file__).parent / "configs"
 
@@ -176,9 +177,11 @@ class RunConfig(_Part):
         embedding_dim: width of an embedding.
         history_pooling: how a history becomes one vector: `mean`, or `din` or
             `din_softmax`, attention from the item at hand (arXiv 1706.06978).
-        language_model: `minilm`, `tiny-random`, a keras-hub preset, or a local directory.
+        language_model: `minilm`, `minilm-random` (its architecture, untrained), `tiny-random`, a
+            keras-hub preset, or a local directory.
         text_mode: `frozen` encodes each distinct text once; `finetune` trains the
             language model on each row's sentence, as the paper does.
+        text_form: how a row's text reads; see `models.sentence_writer.SentenceWriter`.
         max_tokens: a longer text is cut.
         plain_backbone: train the backbone without alignment too, to report the gain.
         infra_validation: whether the student is loaded in stock TensorFlow Serving before
@@ -194,6 +197,7 @@ class RunConfig(_Part):
     history_pooling: Literal["mean", "din", "din_softmax"] = "mean"
     language_model: str = "minilm"
     text_mode: Literal["frozen", "finetune"] = "frozen"
+    text_form: TextForm = PROSE
     max_tokens: int = pydantic.Field(64, ge=8)
     plain_backbone: bool = True
     infra_validation: Literal["auto", "on", "off"] = "auto"

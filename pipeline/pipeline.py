@@ -123,6 +123,7 @@ def create_pipeline(
         dataset_spec=dataset_spec,
         text_mode=config.text_mode,
         gather_texts=config.adaptation.epochs > 0,
+        text_form=config.text_form,
     )
     textualiser.add_upstream_node(data_validator)
 

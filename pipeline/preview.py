@@ -16,6 +16,7 @@ from models.sentence_writer import SentenceWriter
 from models.spec.dataset_spec import DatasetSpec
 from models.spec.feature import SIDES, Feature
 from models.spec.split_rule import SPLITS
+from models.spec.text_form import PROSE, TextForm
 from pipeline.column_profile import share, shorten
 from pipeline.log_checks import Problem, find_problems
 from pipeline.previewed_log import PreviewedLog
@@ -56,6 +57,7 @@ class Preview:
         rejected: malformed rows.
         first_rejected: the first of them, as `file:line: reason`.
         splits: split to (rows, positive rows).
+        text_form: how the sentences read.
         rows: a few rows as sentences.
         features: one summary a feature, in the specification's order.
         problems: everything found, the gravest first.
@@ -68,13 +70,14 @@ class Preview:
     rejected: int
     first_rejected: tuple[str, ...]
     splits: dict[str, tuple[int, int]]
+    text_form: TextForm
     rows: tuple[ExampleRow, ...]
     features: tuple[FeatureSummary, ...]
     problems: tuple[Problem, ...]
 
 
 def preview(spec: DatasetSpec, data_dir: str | None = None, rows: int = 5, limit: int = 200_000,
-            cache_dir: str | None = None) -> Preview:
+            cache_dir: str | None = None, text_form: TextForm = PROSE) -> Preview:
     """Reads the first rows of a log as a run would, and judges them.
 
     Args:
@@ -83,6 +86,7 @@ def preview(spec: DatasetSpec, data_dir: str | None = None, rows: int = 5, limit
         rows: rows that are shown as sentences, spread over the rows read.
         limit: rows that are read at most.
         cache_dir: where tensorflow-datasets keeps what it prepares.
+        text_form: how the sentences read.
 
     Raises:
         UserError: the log is not found. What is wrong inside it is among the problems.
@@ -94,7 +98,7 @@ def preview(spec: DatasetSpec, data_dir: str | None = None, rows: int = 5, limit
     ```
     """
     log = PreviewedLog(spec, data_dir, limit, cache_dir)
-    writer = SentenceWriter(spec)
+    writer = SentenceWriter(spec, text_form)
     sizes = collections.Counter(log.splits)
     positives = collections.Counter(s for s, label in zip(log.splits, log.labels) if label)
     count = min(rows, len(log.labels))
@@ -107,6 +111,7 @@ def preview(spec: DatasetSpec, data_dir: str | None = None, rows: int = 5, limit
         rejected=len(log.rejected),
         first_rejected=tuple(f"{r.file}:{r.line}: {r.reason}" for r in log.rejected[:SHOWN_REJECTED]),
         splits={s: (sizes[s], positives[s]) for s in SPLITS},
+        text_form=text_form,
         rows=tuple(
             ExampleRow(log.splits[p], log.labels[p], {
                 side: text for side in SIDES if (text := writer.side(side, log.row(p)))})
@@ -129,6 +134,8 @@ def render(result: Preview) -> str:
                   f"{result.dropped:,} dropped by the label rule, {result.rejected:,} rejected\n")
     if result.rows:
         console.print(_splits(result), "", sep="\n")
+        if result.text_form != PROSE:
+            console.print(f"text form {result.text_form}\n")
         for row in result.rows:
             console.print(_row(row), "", sep="\n")
         console.print(_features(result), "", sep="\n")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from models.spec.dataset_spec import DatasetSpec
 from models.spec.errors import UserError
+from models.spec.text_form import PROSE
 from pipeline import datasets
 from pipeline.config import SERVING_TAG, RunConfig
 from pipeline.console import LOGGER
@@ -76,8 +77,9 @@ def prepare(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: s
     execute(pipeline, LocalRunner())
     ```
     """
-    _log.info("dataset %s · backbone %s · language model %s (%s%s) · seed %d",
+    _log.info("dataset %s · backbone %s · language model %s (%s%s%s) · seed %d",
               spec.name, config.backbone, config.language_model, config.text_mode,
+              "" if config.text_form == PROSE else f", text form {config.text_form}",
               ", adapted" if config.adaptation.epochs else "", config.seed)
     _log.info("root %s", layout.root)
     if not spec.text_sides:

@@ -8,6 +8,7 @@ from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
 from components.textualiser import executor
+from models.spec.text_form import PROSE, TextForm
 
 
 class TextualiserSpec(ComponentSpec):
@@ -17,6 +18,7 @@ class TextualiserSpec(ComponentSpec):
         "dataset_spec": ExecutionParameter(type=str),
         "text_mode": ExecutionParameter(type=str),
         "gather_texts": ExecutionParameter(type=int),
+        "text_form": ExecutionParameter(type=str, optional=True),
     }
     INPUTS = {
         "examples": ChannelParameter(type=standard_artifacts.Examples),
@@ -44,6 +46,7 @@ class Textualiser(base_beam_component.BaseBeamComponent):
         text_mode: `frozen` or `finetune`.
         gather_texts: whether the distinct texts are gathered in the mode `finetune` too, to
             adapt the language model to them.
+        text_form: how the sentences read; see `models.sentence_writer.SentenceWriter`.
 
     Outputs `textualised_examples` (the same splits), `textualised_schema` (the schema with
     the features that were added) and `texts` (`key` and `text`, one split a side and one a
@@ -71,6 +74,7 @@ class Textualiser(base_beam_component.BaseBeamComponent):
         dataset_spec: str,
         text_mode: str,
         gather_texts: bool = False,
+        text_form: TextForm = PROSE,
     ):
         super().__init__(
             TextualiserSpec(
@@ -80,6 +84,8 @@ class Textualiser(base_beam_component.BaseBeamComponent):
                 text_mode=text_mode,
                 # In the mode `frozen` they always are: its results stay reusable.
                 gather_texts=int(gather_texts and text_mode != "frozen"),
+                # Likewise, absent for prose.
+                text_form=None if text_form == PROSE else text_form,
                 textualised_examples=types.Channel(type=standard_artifacts.Examples),
                 textualised_schema=types.Channel(type=standard_artifacts.Schema),
                 texts=types.Channel(type=standard_artifacts.Examples),

@@ -20,6 +20,7 @@ from components import beam_io
 from models import raw_example
 from models.sentence_writer import SentenceWriter
 from models.spec.dataset_spec import DatasetSpec
+from models.spec.text_form import PROSE
 
 # The distinct texts one bundle remembers, so that most repetitions never reach the shuffle.
 _SEEN = 100_000
@@ -35,6 +36,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         self._log_startup(input_dict, output_dict, exec_properties)
         spec = DatasetSpec.from_json(exec_properties["dataset_spec"])
         frozen = exec_properties["text_mode"] == "frozen"
+        form = exec_properties.get("text_form") or PROSE
         source = artifact_utils.get_single_instance(input_dict["examples"])
         target = artifact_utils.get_single_instance(output_dict["textualised_examples"])
         texts = artifact_utils.get_single_instance(output_dict["texts"])
@@ -55,7 +57,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 outputs = (
                     pipeline
                     | f"Read[{split}]" >> beam_io.read_examples(source.uri, split)
-                    | f"Textualise[{split}]" >> beam.ParDo(_Textualise(spec, frozen, gather)).with_outputs(
+                    | f"Textualise[{split}]" >> beam.ParDo(_Textualise(spec, form, frozen, gather)).with_outputs(
                         "texts", main="examples")
                 )
                 _ = outputs.examples | f"Write[{split}]" >> beam_io.write_examples(target.uri, split)
@@ -97,14 +99,16 @@ def _write_texts(found: list, tables: list[str], uri: str) -> None:
 class _Textualise(beam.DoFn):
     """Appends sentences (and text keys) to examples; distinct texts go to `texts`."""
 
-    def __init__(self, spec: DatasetSpec, frozen: bool, gather: bool):
+    def __init__(self, spec: DatasetSpec, form: str, frozen: bool, gather: bool):
         self._spec_json = spec.to_json()
+        self._form = form
         self._frozen = frozen
         self._gather = gather
 
     def setup(self):
         self._spec = DatasetSpec.from_json(self._spec_json)
-        self._writer = SentenceWriter(self._spec)
+        self._writer = SentenceWriter(self._spec, self._form)
+        self._prose = SentenceWriter(self._spec)
         # Looked up once: the specification derives them anew at every call, and `process` runs once a row.
         self._encoded_histories = self._spec.encoded_histories
         with_history = {f.side for f in self._spec.text_histories}
@@ -122,29 +126,34 @@ class _Textualise(beam.DoFn):
 
     def process(self, serialized: bytes):
         values = raw_example.decode(serialized)
-        added, texts = {}, {}
+        added, texts, keys = {}, {}, {}
         for side, (has_history, names, write) in self._cached.items():
             # Few texts differ once the history is left out, so most come from the cache.
-            texts[side] = write(tuple((n, tuple(values.get(n, ()))) for n in names))
+            keys[side], texts[side] = write(tuple((n, tuple(values.get(n, ()))) for n in names))
             added[f"{side}_sentence"] = [self._writer.side(side, values) if has_history else texts[side]]
         if self._gather:
-            keys = {}
+            pointers = {f"{side}_text_key": [key] for side, key in keys.items()}
             for side, text in texts.items():
-                key = fingerprint(text)
-                keys[f"{side}_text_key"] = [key]
-                yield from self._text(side, key, text)
+                yield from self._text(side, keys[side], text)
             for history in self._encoded_histories:
                 entries = values.get(history.name, ())
-                keys[f"{history.name}_text_key"] = [fingerprint(e) for e in entries]
+                pointers[f"{history.name}_text_key"] = [fingerprint(e) for e in entries]
                 for item in values.get(history.of, ()):
                     yield from self._text(history.name, fingerprint(item), texts["item"])
             if self._frozen:
-                added.update(keys)
+                added.update(pointers)
         # Serialized protocol buffers merge by concatenation: the row is not encoded again.
         yield serialized + raw_example.encode(added)
 
-    def _write_side(self, side: str, items: tuple) -> str:
-        return self._writer.side(side, dict(items), with_history=False)
+    def _write_side(self, side: str, items: tuple) -> tuple[int, str]:
+        """A text's key and itself.
+
+        The key is that of the prose in every form: what points to the texts stays the
+        same, and forms can be compared on the same rows.
+        """
+        values = dict(items)
+        key = fingerprint(self._prose.side(side, values, with_history=False))
+        return key, self._writer.side(side, values, with_history=False)
 
     def _text(self, table: str, key: int, text: str):
         if (table, key, text) not in self._seen:

@@ -193,10 +193,12 @@ def test_preview_of_a_log_of_ones_own_writes_nothing(monkeypatch, capsys, tmp_pa
     calls = []
     monkeypatch.setattr(preview, "preview", lambda *a, **k: calls.append((a, k)))
     monkeypatch.setattr(preview, "render", lambda result: "shown")
-    assert cli.main(["preview", "--dataset", _spec_file(), "--data-dir", "data", "--rows", "2", "--limit", "9"]) == 0
+    assert cli.main(["preview", "--dataset", _spec_file(), "--data-dir", "data", "--rows", "2", "--limit", "9",
+                     "--text-form", "values"]) == 0
     (((spec, data_dir), named),) = calls
     assert (spec.name, data_dir) == ("books", "data")
-    assert named == {"rows": 2, "limit": 9, "cache_dir": str(tmp_path / "ctrl_root" / "books" / "data")}
+    assert named == {"rows": 2, "limit": 9, "cache_dir": str(tmp_path / "ctrl_root" / "books" / "data"),
+                     "text_form": "values"}
     assert capsys.readouterr() == ("shown\n", "")
     assert not (tmp_path / "ctrl_root").exists()
 

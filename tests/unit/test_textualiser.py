@@ -29,7 +29,7 @@ ROWS = {
 }
 
 
-def textualise(folder, mode, spec=SPEC, gather_texts=0):
+def textualise(folder, mode, spec=SPEC, gather_texts=0, **properties):
     source = write_examples(folder / "in", ROWS)
     target = artifact(standard_artifacts.Examples, folder / "out")
     texts = artifact(standard_artifacts.Examples, folder / "texts")
@@ -39,7 +39,7 @@ def textualise(folder, mode, spec=SPEC, gather_texts=0):
     beam_executor(Executor, folder).Do(
         {"examples": [source], "schema": [schema]},
         {"textualised_examples": [target], "texts": [texts], "textualised_schema": [extended]},
-        {"dataset_spec": spec.to_json(), "text_mode": mode, "gather_texts": gather_texts})
+        {"dataset_spec": spec.to_json(), "text_mode": mode, "gather_texts": gather_texts, **properties})
     return target, texts
 
 
@@ -66,6 +66,18 @@ def test_distinct_texts_stand_once_and_rows_point_to_them(tmp_path):
     assert tables["item"][row["item_text_key"][0]] == b"This is a film, title is Heat."
     assert [tables["liked"][k] for k in row["liked_text_key"]] == [
         b"This is a film, title is Up.", b"This is a film, title is Jaws."]
+
+
+def test_another_form_changes_the_texts_and_not_what_points_to_them(tmp_path):
+    target, texts = textualise(tmp_path, "frozen", text_form="values")
+    rows = {r["film"][0]: r for s in ROWS for r in read_examples(target, s)}
+    assert rows[b"2"]["user_sentence"] == [b"female Up"] and rows[b"3"]["user_sentence"] == [b"Up|Jaws"]
+    assert rows[b"2"]["user_text_key"] == [fingerprint("This is a user, gender is female.")]
+    for split, expected in (
+            ("user", {"This is a user.": b"", "This is a user, gender is female.": b"female"}),
+            ("item", {f"This is a film, title is {t}.": t.encode() for t in ("Up", "Jaws", "Heat")})):
+        found = {r["key"][0]: r["text"][0] for r in read_examples(texts, split)}
+        assert found == {fingerprint(prose): text for prose, text in expected.items()}
 
 
 def test_texts_can_be_gathered_without_pointing_to_them(tmp_path):
