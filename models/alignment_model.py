@@ -81,10 +81,25 @@ class AlignmentModel(keras.Model):
         return text, tabular
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        text, tabular = y_pred
+        loss = self.contrast(x, *y_pred)
+        for penalty in self.losses:
+            loss = loss + ops.sum(penalty)
+        return loss
+
+    def contrast(self, inputs, text, tabular):
+        """The contrastive loss of a batch, without penalties; its metrics are updated.
+
+        Args:
+            inputs: dict as for the call.
+            text: text projections, as from the call.
+            tabular: tabular projections.
+
+        Returns:
+            Float scalar.
+        """
         similarities = max_sim_both(text, tabular)
         if self.mask_duplicates:
-            pairs = duplicate_pairs(self.tower.text_keys(x))
+            pairs = duplicate_pairs(self.tower.text_keys(inputs))
             similarities = [mask_pairs(similarity, pairs) for similarity in similarities]
         loss = self.contrastive_loss(*similarities)
         for metric, similarity in zip(self._accuracies, similarities, strict=True):
@@ -93,8 +108,6 @@ class AlignmentModel(keras.Model):
         self._update_geometry(_flat(text), _flat(tabular))
         if self._temperature is not None:
             self._temperature.update_state(self.contrastive_loss.temperature)
-        for penalty in self.losses:
-            loss = loss + ops.sum(penalty)
         return loss
 
     def _update_geometry(self, text, tabular):

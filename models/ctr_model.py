@@ -91,9 +91,12 @@ class CTRModel(keras.Model):
         first_order = ops.squeeze(self.first_order(inputs), axis=-1)
         return self.backbone(self.embedding(inputs), first_order, training=training)
 
+    def logits(self, representation):
+        """Logits `[batch]`, float32, of what `represent` gave."""
+        return ops.cast(ops.squeeze(self.output_layer(representation), axis=-1), "float32")
+
     def call(self, inputs, training=False):
-        logits = self.output_layer(self.represent(inputs, training=training))
-        return ops.cast(ops.squeeze(logits, axis=-1), "float32")
+        return self.logits(self.represent(inputs, training=training))
 
     def reset_output_layer(self):
         """Gives the output layer new initial weights, as stage 2 of CTRL does (arXiv 2306.02841, sec. 4.3)."""

@@ -108,5 +108,4 @@ def test_minilm_random_has_minilm_s_architecture_and_tokens_and_knows_nothing():
     assert model.vocabulary == LanguageModel.vocabulary_of("minilm")
     vectors = model.encode(["a man is eating food", "someone eats a meal"], 32)
     assert np.isfinite(vectors).all() and np.abs(vectors[0] - vectors[1]).max() > 0.1
-    # 512 positions of width 384, untrained.
-    assert np.std(model.backbone.get_layer("token_and_position_embedding").weights[1]) == pytest.approx(0.02, rel=0.01)
+    assert np.std(model.backbone.token_embedding.embeddings) == pytest.approx(0.02, rel=0.01)
