@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.prepared_data import PreparedData
 from benchmarks.slices import ALL, Slices
 from pipeline.config import Distillation, RunConfig, Training
-from pipeline.run_fns import alignment, distillation, plain
+from pipeline.run_fns import alignment, distillation, joint, plain
 from pipeline.run_fns.alignment import ALIGNED
 from pipeline.run_fns.stage import Stage
 
@@ -20,8 +20,9 @@ ARMS = ("plain", "aligned", "distilled")
 # Keys that do not change what an arm becomes: changing them leaves its results valid.
 _NEVER_READ = {"evaluation", "plain_backbone", "infra_validation", "model_name", "beam"}
 NOT_READ = {
-    "plain": _NEVER_READ | {"language_model", "text_mode", "max_tokens", "alignment", "distillation"},
+    "plain": _NEVER_READ | {"language_model", "text_mode", "text_form", "max_tokens", "alignment", "distillation"},
     "aligned": _NEVER_READ | {"distillation"},
+    "joint": _NEVER_READ | {"distillation"},
     "distilled": _NEVER_READ,
 }
 
@@ -30,7 +31,8 @@ class Arms:
 
     `plain` is the backbone on clicks alone; `aligned` starts from the aligned weights and
     is trained on clicks, as in the paper (arXiv 2306.02841, sec. 4.3); `distilled` takes the
-    teacher's soft labels too, and its teacher is evaluated along with it.
+    teacher's soft labels too, and its teacher is evaluated along with it. `joint` is no step
+    of the method but an ablation of it: both stages in one loss.
 
     Args:
         data: what is trained on.
@@ -50,21 +52,22 @@ class Arms:
         self._work = work
         self._slices: dict[str, Slices] = {}
 
-    def run(self, arm: str, config: RunConfig, test: bool = True) -> dict[str, dict]:
+    def run(self, arm: str, config: RunConfig, test: bool = True, joint_weight: float = 1.0) -> dict[str, dict]:
         """Trains one arm.
 
         Args:
-            arm: `plain`, `aligned` or `distilled`.
+            arm: `plain`, `aligned`, `distilled` or `joint`.
             config: backbone, seed and all else; `distillation` counts for `distilled` only.
             test: whether the test split is evaluated; a search must not look at it.
+            joint_weight: of the contrastive loss in `joint`.
 
         Returns:
-            Model (`plain`, `aligned`, or `distilled` and `teacher`) to split to the figures of
+            Model (`plain`, `aligned`, `joint`, or `distilled` and `teacher`) to split to the figures of
             `Slices`, those of the validation split on all rows only.
         """
         # Otherwise graphs and weights of all arms before would stay in memory.
         keras.utils.clear_session()
-        stage, models = self._train(arm, config)
+        stage, models = self._train(arm, config, joint_weight)
         found = {}
         for name, model in models.items():
             found[name] = {"validation": {ALL: self._figures(stage, model, "validation")[ALL]}}
@@ -73,10 +76,13 @@ class Arms:
         shutil.rmtree(stage.checkpoint_dir, ignore_errors=True)
         return found
 
-    def _train(self, arm: str, config: RunConfig) -> tuple[Stage, dict[str, keras.Model]]:
+    def _train(self, arm: str, config: RunConfig, joint_weight: float) -> tuple[Stage, dict[str, keras.Model]]:
         if arm == "plain":
             stage = self._data.stage("plain", config, self._work)
             return stage, {arm: plain.train(stage)}
+        if arm == "joint":
+            stage = self._data.stage("joint", config, self._work, text=True)
+            return stage, {arm: joint.train(stage, joint_weight)}
         if arm == "aligned":
             without = {"weight": 0.0, "feature_weight": 0.0}
             config = config.model_copy(update={"distillation": config.distillation.model_copy(update=without)})

@@ -135,7 +135,7 @@ def with_split(spec: DatasetSpec, by: str | None) -> DatasetSpec:
     return spec.model_copy(update={"split": split})
 
 
-def shown_command(arguments: list[str]) -> str:
+def shown_command(arguments: list[str], module: str = "benchmarks.gain") -> str:
     """The command without the paths of this machine.
 
     Example:
@@ -154,7 +154,7 @@ def shown_command(arguments: list[str]) -> str:
         elif os.path.isabs(argument):
             argument = pathlib.Path(argument).name
         shown.append(argument)
-    return shlex.join(["python", "-m", "benchmarks.gain", *shown])
+    return shlex.join(["python", "-m", module, *shown])
 
 
 def _tuned(path: pathlib.Path) -> dict[str, dict[str, dict]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import pathlib
 
@@ -14,6 +15,8 @@ from pipeline.pipeline import ALIGNMENT
 from pipeline.run import execute, prepare
 from pipeline.run_fns.stage import Stage
 from pipeline.run_inspection import RunInspection
+
+_ENCODER = "TextEncoder"
 
 
 class PreparedData:
@@ -28,6 +31,13 @@ class PreparedData:
         layout: where the pipeline writes.
         data_dir: folder of the log's files, when the specification does not say.
 
+    Attributes:
+        spec: the dataset.
+        ingestion: ingestion's summary.
+        textualised: URI of the examples with sentences.
+        texts: URI of the distinct texts.
+        graph: URI of the transform graph.
+
     Raises:
         UserError: something in the data, the specification or the configuration is wrong.
 
@@ -41,15 +51,36 @@ class PreparedData:
 
     def __init__(self, spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: str | None = None):
         self.spec = spec
-        pipeline = prepare(spec, config, layout, data_dir)
-        (trainer,) = (c for c in pipeline.components if c.id == ALIGNMENT)
-        runner = LocalRunner(only=upstream(trainer))
-        execute(pipeline, runner)
-        inspection = RunInspection(pipeline.metadata_connection_config, runner.components)
+        self._layout = layout
+        self._data_dir = data_dir
+        inspection = self._run(config, before=ALIGNMENT)
         self.ingestion = inspection.ingestion()
-        self._graph = inspection.uri("Transform", "transform_graph")
+        self.textualised = inspection.uri("Textualiser", "textualised_examples")
+        self.texts = inspection.uri("Textualiser", "texts")
+        self.graph = inspection.uri("Transform", "transform_graph")
         self._examples = inspection.uri("Transform", "transformed_examples")
-        self._vectors = inspection.uri("TextEncoder", "text_vectors")
+        self._vectors = inspection.uri(_ENCODER, "text_vectors")
+
+    def with_text(self, config: RunConfig) -> PreparedData:
+        """The same examples, in the same order, with text vectors of another configuration.
+
+        What a row points to does not depend on the language model nor on the form of its
+        text, so that only these are made anew.
+
+        Args:
+            config: with another `language_model` or `text_form`, and `text_mode: frozen`.
+        """
+        other = copy.copy(self)
+        other._vectors = self._run(config, until=_ENCODER).uri(_ENCODER, "text_vectors")
+        return other
+
+    def _run(self, config: RunConfig, before: str | None = None, until: str | None = None) -> RunInspection:
+        """Runs the components before one, or until one."""
+        pipeline = prepare(self.spec, config, self._layout, self._data_dir)
+        (last,) = (c for c in pipeline.components if c.id in (before, until))
+        runner = LocalRunner(only=upstream(last) | ({until} if until else set()))
+        execute(pipeline, runner)
+        return RunInspection(pipeline.metadata_connection_config, runner.components)
 
     @property
     def rows(self) -> dict[str, int]:
@@ -72,7 +103,7 @@ class PreparedData:
             # With the source as it was given: where a log lies does not change what is trained.
             dataset_spec=self.spec.to_json(),
             config=config.model_dump(mode="json"),
-            transform_output=self._graph,
+            transform_output=self.graph,
             files={split: [os.path.join(self._examples, f"Split-{split}", "*")] for split in SPLITS},
             checkpoint_dir=str(work / "checkpoints"),
             log_dir=str(work / "logs" / f"{config.backbone}-seed{config.seed}" / name),

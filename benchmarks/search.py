@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Mapping
+from typing import Any
 
 from pipeline.config import RunConfig
 
@@ -37,8 +38,8 @@ def candidates(trials: int) -> list[dict[str, float]]:
     return [{}, *random.Random(SEED).sample(points, trials - 1)]
 
 
-def with_settings(config: RunConfig, settings: Mapping[str, float]) -> RunConfig:
-    """A configuration with some keys, as in `SPACE`, set.
+def with_settings(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
+    """A configuration with some keys set; a key of a group has a dot, as in `SPACE`.
 
     Example:
 
@@ -48,6 +49,6 @@ def with_settings(config: RunConfig, settings: Mapping[str, float]) -> RunConfig
     """
     values = config.model_dump(mode="json")
     for key, value in settings.items():
-        group, name = key.split(".")
-        values[group][name] = value
+        group, _, name = key.rpartition(".")
+        (values[group] if group else values)[name] = value
     return RunConfig.model_validate(values)

@@ -1,0 +1,37 @@
+"""What stands above every table: data, rows, split, seeds, configuration."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+from pipeline.config import RunConfig
+
+if TYPE_CHECKING:
+    from benchmarks.prepared_data import PreparedData
+
+_FACTS = """- **Rows** train / validation / test: {rows}; {dropped:,} dropped by the label rule.
+- **Split**: by {split}. **Seeds**: {seeds}.{smoke}
+- **Fields** of the ID model: {fields}.
+- **Backbone**: {backbone}. **Language model**: {language_model}. **Configuration** beside its defaults: {config}"""
+
+
+def facts(data: PreparedData, config: RunConfig, seeds: list[int], smoke: bool) -> str:
+    """The lines of a heading that say what was measured on."""
+    changed = config.model_dump(exclude_defaults=True, mode="json", exclude={"backbone"})
+    return _FACTS.format(
+        rows=" / ".join(f"{n:,}" for n in data.rows.values()), dropped=data.ingestion["dropped"],
+        split=data.spec.split.by, seeds=", ".join(map(str, seeds)),
+        smoke=" **A smoke run: its figures mean nothing.**" if smoke else "",
+        fields=", ".join(f.name for f in data.spec.model_features), backbone=config.backbone,
+        language_model=f"{config.language_model}, {config.text_mode}", config=f"`{json.dumps(changed)}`")
+
+
+def machine() -> str:
+    """The processor and, where there are any, the GPUs."""
+    import tensorflow as tf
+
+    gpus = [tf.config.experimental.get_device_details(g).get("device_name", "GPU")
+            for g in tf.config.list_physical_devices("GPU")]
+    return ", ".join([f"{os.cpu_count()} CPU cores", *gpus])
