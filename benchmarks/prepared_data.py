@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import pathlib
+from collections.abc import Mapping
 
 from models.spec.dataset_spec import DatasetSpec
 from models.spec.split_rule import SPLITS
@@ -88,7 +89,8 @@ class PreparedData:
         return {split: self.ingestion["rows"][split] for split in SPLITS}
 
     def stage(self, name: str, config: RunConfig, work: pathlib.Path, text: bool = False,
-              base_model: pathlib.Path | None = None) -> Stage:
+              base_model: pathlib.Path | None = None, files: Mapping[str, list[str]] | None = None,
+              kind: type[Stage] = Stage) -> Stage:
         """A training stage on this data.
 
         Args:
@@ -97,14 +99,17 @@ class PreparedData:
             work: folder of its checkpoints and logs.
             text: whether it reads the text vectors.
             base_model: folder of the weights that it starts from.
+            files: split to files, in place of some of the splits' own.
+            kind: class of the stage.
         """
-        return Stage(
+        own = {split: [os.path.join(self._examples, f"Split-{split}", "*")] for split in SPLITS}
+        return kind(
             name,
             # With the source as it was given: where a log lies does not change what is trained.
             dataset_spec=self.spec.to_json(),
             config=config.model_dump(mode="json"),
             transform_output=self.graph,
-            files={split: [os.path.join(self._examples, f"Split-{split}", "*")] for split in SPLITS},
+            files={**own, **(files or {})},
             checkpoint_dir=str(work / "checkpoints"),
             log_dir=str(work / "logs" / f"{config.backbone}-seed{config.seed}" / name),
             text_vectors=self._vectors if text else None,

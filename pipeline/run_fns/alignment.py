@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from models.alignment_model import AlignmentModel
+from pipeline.config import Alignment
 from pipeline.run_fns.stage import Stage
 
 ALIGNED = "aligned.weights.h5"
@@ -25,12 +26,8 @@ def new_alignment_model(stage: Stage) -> AlignmentModel:
     return model
 
 
-def train(stage: Stage) -> AlignmentModel:
-    """Aligns both models."""
-    options = stage.config.alignment
-    model = new_alignment_model(stage)
-    batch_size = min(options.batch_size, stage.rows("train"))
-    steps = stage.rows("train") // batch_size * options.epochs
+def compile_alignment(model: AlignmentModel, options: Alignment, steps: int) -> AlignmentModel:
+    """Gives a model the optimizer of stage 1, for a training of `steps` in all; returns it."""
     warmup = int(steps * options.warmup_share)
     schedule = keras.optimizers.schedules.CosineDecay(
         options.warmup_from if warmup else options.learning_rate,
@@ -39,6 +36,15 @@ def train(stage: Stage) -> AlignmentModel:
     model.compile(
         optimizer=keras.optimizers.AdamW(schedule, weight_decay=options.weight_decay),
         jit_compile=False)
+    return model
+
+
+def train(stage: Stage) -> AlignmentModel:
+    """Aligns both models."""
+    options = stage.config.alignment
+    model = new_alignment_model(stage)
+    batch_size = min(options.batch_size, stage.rows("train"))
+    compile_alignment(model, options, stage.rows("train") // batch_size * options.epochs)
     stage.fit(
         model, "alignment",
         stage.dataset("train", batch_size, training_order=True),
