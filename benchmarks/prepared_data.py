@@ -54,7 +54,7 @@ class PreparedData:
         self.spec = spec
         self._layout = layout
         self._data_dir = data_dir
-        inspection = self._run(config, before=ALIGNMENT)
+        inspection = self._run(config, ALIGNMENT, itself=False)
         self.ingestion = inspection.ingestion()
         self.textualised = inspection.uri("Textualiser", "textualised_examples")
         self.texts = inspection.uri("Textualiser", "texts")
@@ -72,14 +72,14 @@ class PreparedData:
             config: with another `language_model` or `text_form`, and `text_mode: frozen`.
         """
         other = copy.copy(self)
-        other._vectors = self._run(config, until=_ENCODER).uri(_ENCODER, "text_vectors")
+        other._vectors = self._run(config, _ENCODER).uri(_ENCODER, "text_vectors")
         return other
 
-    def _run(self, config: RunConfig, before: str | None = None, until: str | None = None) -> RunInspection:
-        """Runs the components before one, or until one."""
+    def _run(self, config: RunConfig, last: str, itself: bool = True) -> RunInspection:
+        """Runs all that a component needs, and itself."""
         pipeline = prepare(self.spec, config, self._layout, self._data_dir)
-        (last,) = (c for c in pipeline.components if c.id in (before, until))
-        runner = LocalRunner(only=upstream(last) | ({until} if until else set()))
+        (node,) = (c for c in pipeline.components if c.id == last)
+        runner = LocalRunner(only=upstream(node) | ({last} if itself else set()))
         execute(pipeline, runner)
         return RunInspection(pipeline.metadata_connection_config, runner.components)
 

@@ -29,11 +29,12 @@ class SentenceWriter:
     `This is a user, gender is female, who has recently watched Titanic|Avatar.
     This is a movie, title is The Terminator.`
 
-    The other forms say the same values without the words around them. Four are what the
-    paper compares prose with (sec. 5.6.2), the last is that of ClickPrompt
-    (arXiv 2310.09234). A field is called like its feature, with blanks for underscores:
+    The other forms say the same values without the words around them. Four are made as
+    the paper describes those that it compares prose with (sec. 5.6.2), the last as in
+    ClickPrompt (arXiv 2310.09234). A field is called like its feature, with blanks for
+    underscores:
 
-    | form | a user of 18 | |
+    | form | example | after |
     |---|---|---|
     | `prose` | `This is a user, gender is female, age is 18.` | prompt 1 |
     | `dash` | `gender-female, age-18.` | prompt 2 |
