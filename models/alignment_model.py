@@ -1,10 +1,12 @@
 """Stage 1: the ID model and the language model learn to agree on a row."""
 
 import keras
+import tensorflow as tf
 from keras import ops
 
-from models.contrastive_loss import ContrastiveLoss, duplicate_pairs, mask_pairs
-from models.max_sim import MaxSimProjection, max_sim_both, unit_length
+from models.contrastive_loss import ContrastiveLoss, duplicate_pairs, mask_pairs, row_losses
+from models.gradient_caching import cached_gradients, map_chunks
+from models.max_sim import MaxSimProjection, max_sim, max_sim_both, unit_length
 
 # Uniformity compares all pairs; a part of a large batch estimates it well enough.
 _UNIFORMITY_ROWS = 256
@@ -24,6 +26,12 @@ class AlignmentModel(keras.Model):
     both) of the sub-vectors laid side by side and scaled to length 1, the latter as
     the mean of both modalities; `temperature` where it is learned.
 
+    With a `chunk_size` the batch, and so the number of negatives, may be larger than the
+    encoders' memory: see `cached_gradients`. The similarities, `num_subspaces^2`
+    matrices as large as the batch squared, are then computed for a chunk's rows at a
+    time too, and again for their gradient. The loss and its gradient are those of the
+    whole batch; only batch normalisation sees a chunk, and dropout draws once a chunk.
+
     Args:
         ctr_model: `CTRModel`, the ID model, of which `represent` is trained.
         tower: `TextTower` or `LanguageTower`: inputs dict to `[batch, width]`.
@@ -34,6 +42,7 @@ class AlignmentModel(keras.Model):
         learn_temperature: whether the temperature is a weight.
         mask_duplicates: whether rows with the same text are left out of each other's
             negatives.
+        chunk_size: rows of a batch that are encoded and compared at once; 0 for all.
 
     Call arguments:
         inputs: dict of the transformed features and what the tower reads.
@@ -52,11 +61,12 @@ class AlignmentModel(keras.Model):
     """
 
     def __init__(self, ctr_model, tower, num_subspaces=4, width=32, temperature=0.7, normalize=True,
-                 learn_temperature=False, mask_duplicates=True, **kwargs):
+                 learn_temperature=False, mask_duplicates=True, chunk_size=0, **kwargs):
         super().__init__(**kwargs)
         self.ctr_model = ctr_model
         self.tower = tower
         self.mask_duplicates = mask_duplicates
+        self.chunk_size = chunk_size
         self.text_projection = MaxSimProjection(num_subspaces, width, normalize, name="text_projection")
         self.tabular_projection = MaxSimProjection(num_subspaces, width, normalize, name="tabular_projection")
         self.contrastive_loss = ContrastiveLoss(temperature, learn_temperature, name="contrastive_loss")
@@ -76,26 +86,77 @@ class AlignmentModel(keras.Model):
         self.built = True
 
     def call(self, inputs, training=False):
+        if training or not self.chunk_size:
+            return self._encode(inputs, training)
+        return map_chunks(
+            lambda start, stop: self._encode({name: x[start:stop] for name, x in inputs.items()}, False),
+            ops.shape(next(iter(inputs.values())))[0], self.chunk_size, self._output_shapes)
+
+    def _encode(self, inputs, training):
         text = self.text_projection(self.tower(inputs, training=training))
         tabular = self.tabular_projection(self.ctr_model.represent(inputs, training=training))
         return text, tabular
 
+    @property
+    def _output_shapes(self):
+        return [layer.compute_output_shape((None,)) for layer in (self.text_projection, self.tabular_projection)]
+
+    def train_step(self, data):
+        if not self.chunk_size:
+            return super().train_step(data)
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+
+        def scaled_loss(projections):
+            loss = self.compute_loss(x, y, projections, sample_weight, training=True)
+            for metric in self.metrics:
+                if metric.name == "loss":
+                    metric.update_state(loss, sample_weight=ops.shape(projections[0])[0])
+            return self.optimizer.scale_loss(loss)
+
+        weights = self.trainable_weights
+        gradients = cached_gradients(
+            lambda rows: self(rows, training=True), scaled_loss, x, weights, self._state(), self.chunk_size,
+            self._output_shapes)
+        self.optimizer.apply_gradients(zip(gradients, weights, strict=True))
+        return self.get_metrics_result()
+
+    def _state(self):
+        """What a forward pass changes: dropout's seeds and the moving averages of batch normalisation."""
+        # The text tower normalises no batch; its weights may be large tables, which never change.
+        fixed = {id(v) for v in (*self.trainable_weights, *self.tower.weights)}
+        return [v for v in self.variables if id(v) not in fixed]
+
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         text, tabular = y_pred
-        similarities = max_sim_both(text, tabular)
-        if self.mask_duplicates:
-            pairs = duplicate_pairs(self.tower.text_keys(x))
-            similarities = [mask_pairs(similarity, pairs) for similarity in similarities]
-        loss = self.contrastive_loss(*similarities)
-        for metric, similarity in zip(self._accuracies, similarities, strict=True):
-            found = ops.argmax(similarity, axis=-1)
-            metric.update_state(ops.equal(found, ops.arange(ops.shape(found)[0], dtype=found.dtype)))
+        *losses, text_found, tabular_found = self._contrast(text, tabular, x)
+        loss = 0.5 * sum(ops.mean(row_losses) for row_losses in losses)
+        for metric, found in zip(self._accuracies, (text_found, tabular_found), strict=True):
+            metric.update_state(found)
         self._update_geometry(_flat(text), _flat(tabular))
         if self._temperature is not None:
             self._temperature.update_state(self.contrastive_loss.temperature)
         for penalty in self.losses:
             loss = loss + ops.sum(penalty)
         return loss
+
+    def _contrast(self, text, tabular, x):
+        """Each row's loss and whether its counterpart was found: losses of both directions, then findings."""
+        keys = self.tower.text_keys(x) if self.mask_duplicates else None
+        temperature = ops.convert_to_tensor(self.contrastive_loss.temperature)
+        num_rows = ops.shape(text)[0]
+        if not self.chunk_size:
+            return _compare(max_sim_both(text, tabular), keys, 0, num_rows, temperature)
+
+        def compare(start, stop):
+            # What is differentiated by must be an argument: recomputed, variables get no gradient in a loop.
+            @tf.recompute_grad
+            def recomputed(text, tabular, temperature):
+                similarities = max_sim(text[start:stop], tabular), max_sim(tabular[start:stop], text)
+                return _compare(similarities, keys, start, stop, temperature)
+
+            return recomputed(text, tabular, temperature)
+
+        return map_chunks(compare, num_rows, self.chunk_size, [(None,)] * 4)
 
     def _update_geometry(self, text, tabular):
         self._alignment.update_state(ops.sum(ops.square(text - tabular), axis=-1))
@@ -111,6 +172,17 @@ class AlignmentModel(keras.Model):
     @property
     def trainable_variables(self):
         return without_output_layer(super().trainable_variables, self.ctr_model)
+
+
+def _compare(similarities, keys, start, stop, temperature):
+    """Losses of the rows from `start` to `stop` in both directions, then whether they found their counterparts."""
+    own = ops.arange(start, stop)
+    if keys is not None:
+        pairs = duplicate_pairs(keys, start, stop)
+        similarities = [mask_pairs(similarity, pairs) for similarity in similarities]
+    losses = [row_losses(similarity, own, temperature) for similarity in similarities]
+    found = [ops.equal(ops.cast(ops.argmax(similarity, axis=-1), own.dtype), own) for similarity in similarities]
+    return *losses, *(ops.cast(x, "float32") for x in found)
 
 
 def _flat(projection):

@@ -107,6 +107,8 @@ class Alignment(_Part):
         num_subspaces: the number M of sub-vectors of the fine-grained similarity.
         subspace_width: dimensions of one sub-vector.
         normalize: whether sub-vectors have unit length.
+        chunk_size: rows that are encoded and compared at once, by gradient caching (arXiv
+            2101.06983), for batches larger than memory; 0 takes the whole batch.
     """
 
     epochs: int = pydantic.Field(1, ge=1)
@@ -120,6 +122,7 @@ class Alignment(_Part):
     num_subspaces: int = pydantic.Field(2, ge=1)
     subspace_width: int = pydantic.Field(64, ge=1)
     normalize: bool = True
+    chunk_size: int = pydantic.Field(0, ge=0)
 
 
 class Distillation(_Part):

@@ -20,7 +20,7 @@ def new_alignment_model(stage: Stage) -> AlignmentModel:
         stage.new_ctr_model(), stage.new_tower(),
         num_subspaces=options.num_subspaces, width=options.subspace_width,
         temperature=options.temperature, normalize=options.normalize,
-        learn_temperature=options.learn_temperature)
+        learn_temperature=options.learn_temperature, chunk_size=options.chunk_size)
     stage.build(model)
     return model
 
