@@ -7,9 +7,11 @@ from keras import ops
 from models.contrastive_loss import ContrastiveLoss, duplicate_pairs, mask_pairs, row_losses
 from models.gradient_caching import cached_gradients, map_chunks
 from models.max_sim import MaxSimProjection, max_sim, max_sim_both, unit_length
+from models.subspace_usage import subspace_usage
 
 # Uniformity compares all pairs; a part of a large batch estimates it well enough.
 _UNIFORMITY_ROWS = 256
+_DIRECTIONS = ("text_to_tabular", "tabular_to_text")
 
 
 class AlignmentModel(keras.Model):
@@ -24,7 +26,9 @@ class AlignmentModel(keras.Model):
     the most similar (chance is 1 / batch size, so compare equal batch sizes only);
     `alignment` and `uniformity` (Wang & Isola, arXiv 2005.10242; lower is better for
     both) of the sub-vectors laid side by side and scaled to length 1, the latter as
-    the mean of both modalities; `temperature` where it is learned.
+    the mean of both modalities; `text_to_tabular_subspace_usage` and
+    `tabular_to_text_subspace_usage`, how evenly the sub-vectors win the maximum (see
+    `subspace_usage`), where there are several; `temperature` where it is learned.
 
     With a `chunk_size` the batch, and so the number of negatives, may be larger than the
     encoders' memory: see `cached_gradients`. The similarities, `num_subspaces^2`
@@ -70,10 +74,9 @@ class AlignmentModel(keras.Model):
         self.text_projection = MaxSimProjection(num_subspaces, width, normalize, name="text_projection")
         self.tabular_projection = MaxSimProjection(num_subspaces, width, normalize, name="tabular_projection")
         self.contrastive_loss = ContrastiveLoss(temperature, learn_temperature, name="contrastive_loss")
-        self._accuracies = [
-            keras.metrics.Mean(name="text_to_tabular_accuracy"),
-            keras.metrics.Mean(name="tabular_to_text_accuracy"),
-        ]
+        self._accuracies = [keras.metrics.Mean(name=f"{direction}_accuracy") for direction in _DIRECTIONS]
+        self._usages = [
+            keras.metrics.Mean(name=f"{direction}_subspace_usage") for direction in _DIRECTIONS if num_subspaces > 1]
         self._alignment = keras.metrics.Mean(name="alignment")
         self._uniformity = keras.metrics.Mean(name="uniformity")
         self._temperature = keras.metrics.Mean(name="temperature") if learn_temperature else None
@@ -132,6 +135,8 @@ class AlignmentModel(keras.Model):
         loss = 0.5 * sum(ops.mean(row_losses) for row_losses in losses)
         for metric, found in zip(self._accuracies, (text_found, tabular_found), strict=True):
             metric.update_state(found)
+        for metric, sides in zip(self._usages, ((text, tabular), (tabular, text)), strict=False):
+            metric.update_state(subspace_usage(*sides))
         self._update_geometry(_flat(text), _flat(tabular))
         if self._temperature is not None:
             self._temperature.update_state(self.contrastive_loss.temperature)
