@@ -6,6 +6,7 @@ from keras import ops
 
 from models.contrastive_loss import ContrastiveLoss, duplicate_pairs, mask_pairs, row_losses
 from models.gradient_caching import cached_gradients, map_chunks
+from models.masked_feature_model import MaskedFeatureModel
 from models.max_sim import MaxSimProjection, max_sim, max_sim_both, unit_length
 from models.subspace_usage import subspace_usage
 
@@ -30,6 +31,10 @@ class AlignmentModel(keras.Model):
     `tabular_to_text_subspace_usage`, how evenly the sub-vectors win the maximum (see
     `subspace_usage`), where there are several; `temperature` where it is learned.
 
+    With `masked_features` above 0 the loss has a second term, so weighted: recovering
+    hidden fields from the text, see `MaskedFeatureModel`. Its metrics are
+    `masked_feature_loss`, unweighted, and `masked_feature_accuracy`.
+
     With a `chunk_size` the batch, and so the number of negatives, may be larger than the
     encoders' memory: see `cached_gradients`. The similarities, `num_subspaces^2`
     matrices as large as the batch squared, are then computed for a chunk's rows at a
@@ -47,13 +52,16 @@ class AlignmentModel(keras.Model):
         mask_duplicates: whether rows with the same text are left out of each other's
             negatives.
         chunk_size: rows of a batch that are encoded and compared at once; 0 for all.
+        masked_features: weight of masked-feature modelling; 0 leaves it out.
+        mask_share: share of a row's fields that it hides.
 
     Call arguments:
         inputs: dict of the transformed features and what the tower reads.
         training: whether dropout and batch normalisation are in training mode.
 
     Returns:
-        Text and tabular projections, float tensors `[batch, num_subspaces, width]`.
+        Text and tabular projections, float tensors `[batch, num_subspaces, width]`; with
+        `masked_features` what `MaskedFeatureModel` returns comes after them.
 
     Example:
 
@@ -65,7 +73,8 @@ class AlignmentModel(keras.Model):
     """
 
     def __init__(self, ctr_model, tower, num_subspaces=4, width=32, temperature=0.7, normalize=True,
-                 learn_temperature=False, mask_duplicates=True, chunk_size=0, **kwargs):
+                 learn_temperature=False, mask_duplicates=True, chunk_size=0, masked_features=0.0, mask_share=0.15,
+                 **kwargs):
         super().__init__(**kwargs)
         self.ctr_model = ctr_model
         self.tower = tower
@@ -74,6 +83,12 @@ class AlignmentModel(keras.Model):
         self.text_projection = MaxSimProjection(num_subspaces, width, normalize, name="text_projection")
         self.tabular_projection = MaxSimProjection(num_subspaces, width, normalize, name="tabular_projection")
         self.contrastive_loss = ContrastiveLoss(temperature, learn_temperature, name="contrastive_loss")
+        self.masked_features = masked_features
+        self.masked_feature_model = None
+        if masked_features:
+            self.masked_feature_model = MaskedFeatureModel(
+                ctr_model, tower.output_dim, mask_share, name="masked_feature_model")
+            self._masked_metrics = [keras.metrics.Mean(name=f"masked_feature_{name}") for name in ("loss", "accuracy")]
         self._accuracies = [keras.metrics.Mean(name=f"{direction}_accuracy") for direction in _DIRECTIONS]
         self._usages = [
             keras.metrics.Mean(name=f"{direction}_subspace_usage") for direction in _DIRECTIONS if num_subspaces > 1]
@@ -96,24 +111,30 @@ class AlignmentModel(keras.Model):
             ops.shape(next(iter(inputs.values())))[0], self.chunk_size, self._output_shapes)
 
     def _encode(self, inputs, training):
-        text = self.text_projection(self.tower(inputs, training=training))
-        tabular = self.tabular_projection(self.ctr_model.represent(inputs, training=training))
-        return text, tabular
+        vectors = self.tower(inputs, training=training)
+        tabular = self.ctr_model.represent(inputs, training=training)
+        projections = self.text_projection(vectors), self.tabular_projection(tabular)
+        if self.masked_feature_model is None:
+            return projections
+        return *projections, *self.masked_feature_model(inputs, vectors, training=training)
 
     @property
     def _output_shapes(self):
-        return [layer.compute_output_shape((None,)) for layer in (self.text_projection, self.tabular_projection)]
+        shapes = [layer.compute_output_shape((None,)) for layer in (self.text_projection, self.tabular_projection)]
+        if self.masked_feature_model is not None:
+            shapes += self.masked_feature_model.compute_output_shape(None)
+        return shapes
 
     def train_step(self, data):
         if not self.chunk_size:
             return super().train_step(data)
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
 
-        def scaled_loss(projections):
-            loss = self.compute_loss(x, y, projections, sample_weight, training=True)
+        def scaled_loss(outputs):
+            loss = self.compute_loss(x, y, outputs, sample_weight, training=True)
             for metric in self.metrics:
                 if metric.name == "loss":
-                    metric.update_state(loss, sample_weight=ops.shape(projections[0])[0])
+                    metric.update_state(loss, sample_weight=ops.shape(outputs[0])[0])
             return self.optimizer.scale_loss(loss)
 
         weights = self.trainable_weights
@@ -130,9 +151,14 @@ class AlignmentModel(keras.Model):
         return [v for v in self.variables if id(v) not in fixed]
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        text, tabular = y_pred
+        text, tabular, *recovered = y_pred
         *losses, text_found, tabular_found = self._contrast(text, tabular, x)
         loss = 0.5 * sum(ops.mean(row_losses) for row_losses in losses)
+        if recovered:
+            masked = self.masked_feature_model.loss(x, *recovered)
+            loss = loss + self.masked_features * masked[0]
+            for metric, value in zip(self._masked_metrics, masked, strict=True):
+                metric.update_state(value)
         for metric, found in zip(self._accuracies, (text_found, tabular_found), strict=True):
             metric.update_state(found)
         for metric, sides in zip(self._usages, ((text, tabular), (tabular, text)), strict=False):

@@ -83,13 +83,28 @@ class CTRModel(keras.Model):
         """The keys of the inputs that are read, in order."""
         return self.embedding.input_names
 
+    def embed(self, inputs):
+        """The fields as the backbone sees them.
+
+        Args:
+            inputs: dict as for the call.
+
+        Returns:
+            Float tensor `[batch, fields, embedding_dim]`, and a weight of the linear part for each field,
+            float tensor `[batch, fields]`, or None where the backbone has no such part.
+        """
+        inputs = {name: inputs[name] for name in self.input_names}
+        first_order = None if self.first_order is None else ops.squeeze(self.first_order(inputs), axis=-1)
+        return self.embedding(inputs), first_order
+
+    def represent_embedded(self, embedded, first_order=None, training=False):
+        """The representation of fields that are embedded already, as `embed` does it: float tensor `[batch, h]`."""
+        linear_part = () if first_order is None else (first_order,)
+        return self.backbone(embedded, *linear_part, training=training)
+
     def represent(self, inputs, training=False):
         """The representation under the output layer, float tensor `[batch, h]`."""
-        inputs = self._read(inputs)
-        if self.first_order is None:
-            return self.backbone(self.embedding(inputs), training=training)
-        first_order = ops.squeeze(self.first_order(inputs), axis=-1)
-        return self.backbone(self.embedding(inputs), first_order, training=training)
+        return self.represent_embedded(*self.embed(inputs), training=training)
 
     def call(self, inputs, training=False):
         logits = self.output_layer(self.represent(inputs, training=training))
@@ -115,7 +130,3 @@ class CTRModel(keras.Model):
             "embedding_l2": self.embedding_l2,
             "history_pooling": self.history_pooling,
         }
-
-    def _read(self, inputs):
-        """Only the inputs that are needed, so that text and labels beside them are left alone."""
-        return {name: inputs[name] for name in self.input_names}

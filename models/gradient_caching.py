@@ -57,8 +57,8 @@ def cached_gradients(encode, loss, inputs, variables, state, chunk_size, output_
             variables itself, for a penalty or a learnt temperature.
         inputs: dict of tensors with one entry a row.
         variables: list of the `keras.Variable`s to differentiate by.
-        state: list of the `keras.Variable`s that `encode` changes: seeds of dropout and
-            moving averages.
+        state: list of the `keras.Variable`s that `encode` changes, and `loss` does not:
+            seeds of dropout and moving averages.
         chunk_size: rows that are encoded at once.
         output_shapes: as for `map_chunks`, of the representations.
 

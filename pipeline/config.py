@@ -109,6 +109,9 @@ class Alignment(_Part):
         normalize: whether sub-vectors have unit length.
         chunk_size: rows that are encoded and compared at once, by gradient caching (arXiv
             2101.06983), for batches larger than memory; 0 takes the whole batch.
+        masked_features: weight of recovering hidden fields from the text (FLIP, arXiv
+            2310.19453) beside the contrastive loss; 0 leaves it out.
+        mask_share: share of a row's categorical and numeric fields that is hidden.
     """
 
     epochs: int = pydantic.Field(1, ge=1)
@@ -123,6 +126,8 @@ class Alignment(_Part):
     subspace_width: int = pydantic.Field(64, ge=1)
     normalize: bool = True
     chunk_size: int = pydantic.Field(0, ge=0)
+    masked_features: float = pydantic.Field(0.0, ge=0)
+    mask_share: float = pydantic.Field(0.15, gt=0, lt=1)
 
 
 class Distillation(_Part):

@@ -20,7 +20,8 @@ def new_alignment_model(stage: Stage) -> AlignmentModel:
         stage.new_ctr_model(), stage.new_tower(),
         num_subspaces=options.num_subspaces, width=options.subspace_width,
         temperature=options.temperature, normalize=options.normalize,
-        learn_temperature=options.learn_temperature, chunk_size=options.chunk_size)
+        learn_temperature=options.learn_temperature, chunk_size=options.chunk_size,
+        masked_features=options.masked_features, mask_share=options.mask_share)
     stage.build(model)
     return model
 
