@@ -80,9 +80,11 @@ class AlignmentModel(keras.Model):
         self.tower = tower
         self.mask_duplicates = mask_duplicates
         self.chunk_size = chunk_size
-        self.text_projection = MaxSimProjection(num_subspaces, width, normalize, name="text_projection")
-        self.tabular_projection = MaxSimProjection(num_subspaces, width, normalize, name="tabular_projection")
-        self.contrastive_loss = ContrastiveLoss(temperature, learn_temperature, name="contrastive_loss")
+        # With mixed precision only the encoders compute in half: a low temperature magnifies rounding.
+        full = {"dtype": "float32"}
+        self.text_projection = MaxSimProjection(num_subspaces, width, normalize, name="text_projection", **full)
+        self.tabular_projection = MaxSimProjection(num_subspaces, width, normalize, name="tabular_projection", **full)
+        self.contrastive_loss = ContrastiveLoss(temperature, learn_temperature, name="contrastive_loss", **full)
         self.masked_features = masked_features
         self.masked_feature_model = None
         if masked_features:

@@ -60,7 +60,8 @@ class CTRModel(keras.Model):
         if getattr(self.backbone, "first_order", False):
             # One weight an id, as in a linear model, is a vector of width 1.
             self.first_order = FeatureEmbedding(self.fields, 1, embedding_l2, name="first_order")
-        self.output_layer = keras.layers.Dense(1, name="output")
+        # Full precision also where the rest computes in half: rounded logits would tie rows of different rank.
+        self.output_layer = keras.layers.Dense(1, dtype="float32", name="output")
         self.build()
 
     def build(self, input_shape=None):
@@ -107,8 +108,7 @@ class CTRModel(keras.Model):
         return self.represent_embedded(*self.embed(inputs), training=training)
 
     def call(self, inputs, training=False):
-        logits = self.output_layer(self.represent(inputs, training=training))
-        return ops.cast(ops.squeeze(logits, axis=-1), "float32")
+        return ops.squeeze(self.output_layer(self.represent(inputs, training=training)), axis=-1)
 
     def reset_output_layer(self):
         """Gives the output layer new initial weights, as stage 2 of CTRL does (arXiv 2306.02841, sec. 4.3)."""

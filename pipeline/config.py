@@ -192,6 +192,9 @@ class RunConfig(_Part):
         infra_validation: whether the student is loaded in stock TensorFlow Serving before
             it is pushed, by Docker: `auto` does so where its image is there already, `on`
             fetches it.
+        mixed_precision: whether models compute in half precision while they are trained:
+            `auto` does so on a GPU, in bfloat16, or float16 where it has none. Weights, losses
+            and what is served are float32.
         seed: of initial weights and shuffling.
         model_name: under which the model is served.
     """
@@ -205,6 +208,7 @@ class RunConfig(_Part):
     max_tokens: int = pydantic.Field(64, ge=8)
     plain_backbone: bool = True
     infra_validation: Literal["auto", "on", "off"] = "auto"
+    mixed_precision: Literal["auto", "on", "off"] = "auto"
     seed: int = 1
     model_name: str = pydantic.Field("ctr", pattern=r"^[A-Za-z0-9_-]+$")
     ingestion: Ingestion = Ingestion()
@@ -216,7 +220,7 @@ class RunConfig(_Part):
     evaluation: Evaluation = Evaluation()
     beam: Beam = Beam()
 
-    @pydantic.field_validator("infra_validation", mode="before")
+    @pydantic.field_validator("infra_validation", "mixed_precision", mode="before")
     @classmethod
     def _on_and_off_are_words(cls, value):
         # YAML reads a bare `on` or `off` as a truth value.

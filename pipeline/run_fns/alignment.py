@@ -29,22 +29,23 @@ def new_alignment_model(stage: Stage) -> AlignmentModel:
 def train(stage: Stage) -> AlignmentModel:
     """Aligns both models."""
     options = stage.config.alignment
-    model = new_alignment_model(stage)
-    batch_size = min(options.batch_size, stage.rows("train"))
-    steps = stage.rows("train") // batch_size * options.epochs
-    warmup = int(steps * options.warmup_share)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        options.warmup_from if warmup else options.learning_rate,
-        decay_steps=max(1, steps - warmup), alpha=0.1,
-        warmup_target=options.learning_rate if warmup else None, warmup_steps=warmup)
-    model.compile(
-        optimizer=keras.optimizers.AdamW(schedule, weight_decay=options.weight_decay),
-        jit_compile=False)
-    stage.fit(
-        model, "alignment",
-        stage.dataset("train", batch_size, training_order=True),
-        stage.dataset("validation", min(batch_size, stage.rows("validation"))),
-        epochs=options.epochs, monitor="val_loss", mode="min", patience=options.epochs)
+    with stage.precision():
+        model = new_alignment_model(stage)
+        batch_size = min(options.batch_size, stage.rows("train"))
+        steps = stage.rows("train") // batch_size * options.epochs
+        warmup = int(steps * options.warmup_share)
+        schedule = keras.optimizers.schedules.CosineDecay(
+            options.warmup_from if warmup else options.learning_rate,
+            decay_steps=max(1, steps - warmup), alpha=0.1,
+            warmup_target=options.learning_rate if warmup else None, warmup_steps=warmup)
+        model.compile(
+            optimizer=keras.optimizers.AdamW(schedule, weight_decay=options.weight_decay),
+            jit_compile=False)
+        stage.fit(
+            model, "alignment",
+            stage.dataset("train", batch_size, training_order=True),
+            stage.dataset("validation", min(batch_size, stage.rows("validation"))),
+            epochs=options.epochs, monitor="val_loss", mode="min", patience=options.epochs)
     return model
 
 
