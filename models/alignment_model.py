@@ -1,13 +1,18 @@
 """Stage 1: the ID model and the language model learn to agree on a row."""
 
 import keras
+import tensorflow as tf
 from keras import ops
 
-from models.contrastive_loss import ContrastiveLoss, duplicate_pairs, mask_pairs
-from models.max_sim import MaxSimProjection, max_sim_both, unit_length
+from models.contrastive_loss import ContrastiveLoss, duplicate_pairs, mask_pairs, row_losses
+from models.gradient_caching import cached_gradients, map_chunks
+from models.masked_feature_model import MaskedFeatureModel
+from models.max_sim import MaxSimProjection, max_sim, max_sim_both, unit_length
+from models.subspace_usage import subspace_usage
 
 # Uniformity compares all pairs; a part of a large batch estimates it well enough.
 _UNIFORMITY_ROWS = 256
+_DIRECTIONS = ("text_to_tabular", "tabular_to_text")
 
 
 class AlignmentModel(keras.Model):
@@ -22,7 +27,19 @@ class AlignmentModel(keras.Model):
     the most similar (chance is 1 / batch size, so compare equal batch sizes only);
     `alignment` and `uniformity` (Wang & Isola, arXiv 2005.10242; lower is better for
     both) of the sub-vectors laid side by side and scaled to length 1, the latter as
-    the mean of both modalities; `temperature` where it is learned.
+    the mean of both modalities; `text_to_tabular_subspace_usage` and
+    `tabular_to_text_subspace_usage`, how evenly the sub-vectors win the maximum (see
+    `subspace_usage`), where there are several; `temperature` where it is learned.
+
+    With `masked_features` above 0 the loss has a second term, so weighted: recovering
+    hidden fields from the text, see `MaskedFeatureModel`. Its metrics are
+    `masked_feature_loss`, unweighted, and `masked_feature_accuracy`.
+
+    With a `chunk_size` the batch, and so the number of negatives, may be larger than the
+    encoders' memory: see `cached_gradients`. The similarities, `num_subspaces^2`
+    matrices as large as the batch squared, are then computed for a chunk's rows at a
+    time too, and again for their gradient. The loss and its gradient are those of the
+    whole batch; only batch normalisation sees a chunk, and dropout draws once a chunk.
 
     Args:
         ctr_model: `CTRModel`, the ID model, of which `represent` is trained.
@@ -34,13 +51,17 @@ class AlignmentModel(keras.Model):
         learn_temperature: whether the temperature is a weight.
         mask_duplicates: whether rows with the same text are left out of each other's
             negatives.
+        chunk_size: rows of a batch that are encoded and compared at once; 0 for all.
+        masked_features: weight of masked-feature modelling; 0 leaves it out.
+        mask_share: share of a row's fields that it hides.
 
     Call arguments:
         inputs: dict of the transformed features and what the tower reads.
         training: whether dropout and batch normalisation are in training mode.
 
     Returns:
-        Text and tabular projections, float tensors `[batch, num_subspaces, width]`.
+        Text and tabular projections, float tensors `[batch, num_subspaces, width]`; with
+        `masked_features` what `MaskedFeatureModel` returns comes after them.
 
     Example:
 
@@ -52,18 +73,27 @@ class AlignmentModel(keras.Model):
     """
 
     def __init__(self, ctr_model, tower, num_subspaces=4, width=32, temperature=0.7, normalize=True,
-                 learn_temperature=False, mask_duplicates=True, **kwargs):
+                 learn_temperature=False, mask_duplicates=True, chunk_size=0, masked_features=0.0, mask_share=0.15,
+                 **kwargs):
         super().__init__(**kwargs)
         self.ctr_model = ctr_model
         self.tower = tower
         self.mask_duplicates = mask_duplicates
-        self.text_projection = MaxSimProjection(num_subspaces, width, normalize, name="text_projection")
-        self.tabular_projection = MaxSimProjection(num_subspaces, width, normalize, name="tabular_projection")
-        self.contrastive_loss = ContrastiveLoss(temperature, learn_temperature, name="contrastive_loss")
-        self._accuracies = [
-            keras.metrics.Mean(name="text_to_tabular_accuracy"),
-            keras.metrics.Mean(name="tabular_to_text_accuracy"),
-        ]
+        self.chunk_size = chunk_size
+        # With mixed precision only the encoders compute in half: a low temperature magnifies rounding.
+        full = {"dtype": "float32"}
+        self.text_projection = MaxSimProjection(num_subspaces, width, normalize, name="text_projection", **full)
+        self.tabular_projection = MaxSimProjection(num_subspaces, width, normalize, name="tabular_projection", **full)
+        self.contrastive_loss = ContrastiveLoss(temperature, learn_temperature, name="contrastive_loss", **full)
+        self.masked_features = masked_features
+        self.masked_feature_model = None
+        if masked_features:
+            self.masked_feature_model = MaskedFeatureModel(
+                ctr_model, tower.output_dim, mask_share, name="masked_feature_model")
+            self._masked_metrics = [keras.metrics.Mean(name=f"masked_feature_{name}") for name in ("loss", "accuracy")]
+        self._accuracies = [keras.metrics.Mean(name=f"{direction}_accuracy") for direction in _DIRECTIONS]
+        self._usages = [
+            keras.metrics.Mean(name=f"{direction}_subspace_usage") for direction in _DIRECTIONS if num_subspaces > 1]
         self._alignment = keras.metrics.Mean(name="alignment")
         self._uniformity = keras.metrics.Mean(name="uniformity")
         self._temperature = keras.metrics.Mean(name="temperature") if learn_temperature else None
@@ -76,12 +106,60 @@ class AlignmentModel(keras.Model):
         self.built = True
 
     def call(self, inputs, training=False):
-        text = self.text_projection(self.tower(inputs, training=training))
-        tabular = self.tabular_projection(self.ctr_model.represent(inputs, training=training))
-        return text, tabular
+        if training or not self.chunk_size:
+            return self._encode(inputs, training)
+        return map_chunks(
+            lambda start, stop: self._encode({name: x[start:stop] for name, x in inputs.items()}, False),
+            ops.shape(next(iter(inputs.values())))[0], self.chunk_size, self._output_shapes)
+
+    def _encode(self, inputs, training):
+        vectors = self.tower(inputs, training=training)
+        tabular = self.ctr_model.represent(inputs, training=training)
+        projections = self.text_projection(vectors), self.tabular_projection(tabular)
+        if self.masked_feature_model is None:
+            return projections
+        return *projections, *self.masked_feature_model(inputs, vectors, training=training)
+
+    @property
+    def _output_shapes(self):
+        shapes = [layer.compute_output_shape((None,)) for layer in (self.text_projection, self.tabular_projection)]
+        if self.masked_feature_model is not None:
+            shapes += self.masked_feature_model.compute_output_shape(None)
+        return shapes
+
+    def train_step(self, data):
+        if not self.chunk_size:
+            return super().train_step(data)
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+
+        def scaled_loss(outputs):
+            loss = self.compute_loss(x, y, outputs, sample_weight, training=True)
+            for metric in self.metrics:
+                if metric.name == "loss":
+                    metric.update_state(loss, sample_weight=ops.shape(outputs[0])[0])
+            return self.optimizer.scale_loss(loss)
+
+        weights = self.trainable_weights
+        gradients = cached_gradients(
+            lambda rows: self(rows, training=True), scaled_loss, x, weights, self._state(), self.chunk_size,
+            self._output_shapes)
+        self.optimizer.apply_gradients(zip(gradients, weights, strict=True))
+        return self.get_metrics_result()
+
+    def _state(self):
+        """What a forward pass changes: dropout's seeds and the moving averages of batch normalisation."""
+        # The text tower normalises no batch; its weights may be large tables, which never change.
+        fixed = {id(v) for v in (*self.trainable_weights, *self.tower.weights)}
+        return [v for v in self.variables if id(v) not in fixed]
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        loss = self.contrast(x, *y_pred)
+        text, tabular, *recovered = y_pred
+        loss = self.contrast(x, text, tabular)
+        if recovered:
+            masked = self.masked_feature_model.loss(x, *recovered)
+            loss = loss + self.masked_features * masked[0]
+            for metric, value in zip(self._masked_metrics, masked, strict=True):
+                metric.update_state(value)
         for penalty in self.losses:
             loss = loss + ops.sum(penalty)
         return loss
@@ -97,18 +175,35 @@ class AlignmentModel(keras.Model):
         Returns:
             Float scalar.
         """
-        similarities = max_sim_both(text, tabular)
-        if self.mask_duplicates:
-            pairs = duplicate_pairs(self.tower.text_keys(inputs))
-            similarities = [mask_pairs(similarity, pairs) for similarity in similarities]
-        loss = self.contrastive_loss(*similarities)
-        for metric, similarity in zip(self._accuracies, similarities, strict=True):
-            found = ops.argmax(similarity, axis=-1)
-            metric.update_state(ops.equal(found, ops.arange(ops.shape(found)[0], dtype=found.dtype)))
+        *losses, text_found, tabular_found = self._contrast(text, tabular, inputs)
+        loss = 0.5 * sum(ops.mean(row_losses) for row_losses in losses)
+        for metric, found in zip(self._accuracies, (text_found, tabular_found), strict=True):
+            metric.update_state(found)
+        for metric, sides in zip(self._usages, ((text, tabular), (tabular, text)), strict=False):
+            metric.update_state(subspace_usage(*sides))
         self._update_geometry(_flat(text), _flat(tabular))
         if self._temperature is not None:
             self._temperature.update_state(self.contrastive_loss.temperature)
         return loss
+
+    def _contrast(self, text, tabular, x):
+        """Each row's loss and whether its counterpart was found: losses of both directions, then findings."""
+        keys = self.tower.text_keys(x) if self.mask_duplicates else None
+        temperature = ops.convert_to_tensor(self.contrastive_loss.temperature)
+        num_rows = ops.shape(text)[0]
+        if not self.chunk_size:
+            return _compare(max_sim_both(text, tabular), keys, 0, num_rows, temperature)
+
+        def compare(start, stop):
+            # What is differentiated by must be an argument: recomputed, variables get no gradient in a loop.
+            @tf.recompute_grad
+            def recomputed(text, tabular, temperature):
+                similarities = max_sim(text[start:stop], tabular), max_sim(tabular[start:stop], text)
+                return _compare(similarities, keys, start, stop, temperature)
+
+            return recomputed(text, tabular, temperature)
+
+        return map_chunks(compare, num_rows, self.chunk_size, [(None,)] * 4)
 
     def _update_geometry(self, text, tabular):
         self._alignment.update_state(ops.sum(ops.square(text - tabular), axis=-1))
@@ -124,6 +219,17 @@ class AlignmentModel(keras.Model):
     @property
     def trainable_variables(self):
         return without_output_layer(super().trainable_variables, self.ctr_model)
+
+
+def _compare(similarities, keys, start, stop, temperature):
+    """Losses of the rows from `start` to `stop` in both directions, then whether they found their counterparts."""
+    own = ops.arange(start, stop)
+    if keys is not None:
+        pairs = duplicate_pairs(keys, start, stop)
+        similarities = [mask_pairs(similarity, pairs) for similarity in similarities]
+    losses = [row_losses(similarity, own, temperature) for similarity in similarities]
+    found = [ops.equal(ops.cast(ops.argmax(similarity, axis=-1), own.dtype), own) for similarity in similarities]
+    return *losses, *(ops.cast(x, "float32") for x in found)
 
 
 def _flat(projection):

@@ -12,7 +12,7 @@ _MASKED = -1e9
 _LOWEST, _HIGHEST = 0.01, 10.0
 
 
-def duplicate_pairs(keys):
+def duplicate_pairs(keys, start=0, stop=None):
     """Which pairs of different rows of a batch carry the same text.
 
     The comparison is of the integers themselves, column by column: no hash, so no
@@ -21,17 +21,19 @@ def duplicate_pairs(keys):
     Args:
         keys: int tensor `[batch]` or `[batch, columns]`; rows that agree in every
             column carry the same text.
+        start: the first row whose pairs with all rows are wanted.
+        stop: the row after the last one; None for all to the end.
 
     Returns:
-        Bool tensor `[batch, batch]`, false on the diagonal.
+        Bool tensor `[stop - start, batch]`, false where a row meets itself.
     """
     if len(keys.shape) == 1:
         keys = keys[:, None]
     rows = ops.arange(ops.shape(keys)[0])
-    pairs = ops.not_equal(rows[:, None], rows[None, :])
+    pairs = ops.not_equal(rows[start:stop, None], rows[None, :])
     for column in range(keys.shape[1]):
         values = keys[:, column]
-        pairs = ops.logical_and(pairs, ops.equal(values[:, None], values[None, :]))
+        pairs = ops.logical_and(pairs, ops.equal(values[start:stop, None], values[None, :]))
     return pairs
 
 
@@ -39,13 +41,28 @@ def mask_pairs(similarity, pairs):
     """Takes pairs out of the negatives.
 
     Args:
-        similarity: float tensor `[batch, batch]`.
+        similarity: float tensor `[rows, batch]`.
         pairs: bool tensor of the same shape, as from `duplicate_pairs`.
 
     Returns:
         The similarity, with a value far below all others at the pairs.
     """
     return ops.where(pairs, ops.cast(_MASKED, similarity.dtype), similarity)
+
+
+def row_losses(similarity, own, temperature):
+    """Cross-entropy of finding each row's counterpart among the batch: one direction of `ContrastiveLoss`.
+
+    Args:
+        similarity: float tensor `[rows, batch]`.
+        own: int tensor `[rows]`, the column of each row's counterpart.
+        temperature: the similarity is divided by it.
+
+    Returns:
+        Float tensor `[rows]`.
+    """
+    logits = similarity / temperature
+    return ops.logsumexp(logits, axis=-1) - ops.squeeze(ops.take_along_axis(logits, own[:, None], axis=-1), axis=-1)
 
 
 class _TemperatureBounds(keras.constraints.Constraint):
@@ -112,11 +129,10 @@ class ContrastiveLoss(keras.layers.Layer):
         return ops.exp(self.log_temperature) if self.learn_temperature else self.initial_temperature
 
     def call(self, text_to_tabular, tabular_to_text):
-        return 0.5 * (self._cross_entropy(text_to_tabular) + self._cross_entropy(tabular_to_text))
-
-    def _cross_entropy(self, similarity):
-        logits = similarity / self.temperature
-        return ops.mean(ops.logsumexp(logits, axis=-1) - ops.diagonal(logits))
+        own = ops.arange(ops.shape(text_to_tabular)[0])
+        return 0.5 * sum(
+            ops.mean(row_losses(similarity, own, self.temperature))
+            for similarity in (text_to_tabular, tabular_to_text))
 
     def get_config(self):
         return {

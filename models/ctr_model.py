@@ -60,7 +60,8 @@ class CTRModel(keras.Model):
         if getattr(self.backbone, "first_order", False):
             # One weight an id, as in a linear model, is a vector of width 1.
             self.first_order = FeatureEmbedding(self.fields, 1, embedding_l2, name="first_order")
-        self.output_layer = keras.layers.Dense(1, name="output")
+        # Full precision also where the rest computes in half: rounded logits would tie rows of different rank.
+        self.output_layer = keras.layers.Dense(1, dtype="float32", name="output")
         self.build()
 
     def build(self, input_shape=None):
@@ -83,17 +84,32 @@ class CTRModel(keras.Model):
         """The keys of the inputs that are read, in order."""
         return self.embedding.input_names
 
+    def embed(self, inputs):
+        """The fields as the backbone sees them.
+
+        Args:
+            inputs: dict as for the call.
+
+        Returns:
+            Float tensor `[batch, fields, embedding_dim]`, and a weight of the linear part for each field,
+            float tensor `[batch, fields]`, or None where the backbone has no such part.
+        """
+        inputs = {name: inputs[name] for name in self.input_names}
+        first_order = None if self.first_order is None else ops.squeeze(self.first_order(inputs), axis=-1)
+        return self.embedding(inputs), first_order
+
+    def represent_embedded(self, embedded, first_order=None, training=False):
+        """The representation of fields that are embedded already, as `embed` does it: float tensor `[batch, h]`."""
+        linear_part = () if first_order is None else (first_order,)
+        return self.backbone(embedded, *linear_part, training=training)
+
     def represent(self, inputs, training=False):
         """The representation under the output layer, float tensor `[batch, h]`."""
-        inputs = self._read(inputs)
-        if self.first_order is None:
-            return self.backbone(self.embedding(inputs), training=training)
-        first_order = ops.squeeze(self.first_order(inputs), axis=-1)
-        return self.backbone(self.embedding(inputs), first_order, training=training)
+        return self.represent_embedded(*self.embed(inputs), training=training)
 
     def logits(self, representation):
         """Logits `[batch]`, float32, of what `represent` gave."""
-        return ops.cast(ops.squeeze(self.output_layer(representation), axis=-1), "float32")
+        return ops.squeeze(self.output_layer(representation), axis=-1)
 
     def call(self, inputs, training=False):
         return self.logits(self.represent(inputs, training=training))
@@ -118,7 +134,3 @@ class CTRModel(keras.Model):
             "embedding_l2": self.embedding_l2,
             "history_pooling": self.history_pooling,
         }
-
-    def _read(self, inputs):
-        """Only the inputs that are needed, so that text and labels beside them are left alone."""
-        return {name: inputs[name] for name in self.input_names}

@@ -130,5 +130,5 @@ def _mean(losses, sample_weight):
 
 def _cosines(features):
     """Cosine between every two rows, `[batch, batch]`."""
-    features = unit_length(features)
+    features = unit_length(ops.cast(features, "float32"))
     return ops.matmul(features, ops.transpose(features))

@@ -52,7 +52,7 @@ class TeacherModel(keras.Model):
             for i, units in enumerate(hidden)
         ]
         self.dropout = keras.layers.Dropout(dropout)
-        self.output_layer = keras.layers.Dense(1, name="output")
+        self.output_layer = keras.layers.Dense(1, dtype="float32", name="output")
         self.build()
 
     def build(self, input_shape=None):
@@ -87,7 +87,7 @@ class TeacherModel(keras.Model):
 
     def logits(self, representation):
         """Logits `[batch]`, float32, of what `represent` gave."""
-        return ops.cast(ops.squeeze(self.output_layer(representation), axis=-1), "float32")
+        return ops.squeeze(self.output_layer(representation), axis=-1)
 
     def call(self, inputs, training=False):
         return self.logits(self.represent(inputs, training=training))

@@ -108,6 +108,11 @@ class Alignment(_Part):
         num_subspaces: the number M of sub-vectors of the fine-grained similarity.
         subspace_width: dimensions of one sub-vector.
         normalize: whether sub-vectors have unit length.
+        chunk_size: rows that are encoded and compared at once, by gradient caching (arXiv
+            2101.06983), for batches larger than memory; 0 takes the whole batch.
+        masked_features: weight of recovering hidden fields from the text (FLIP, arXiv
+            2310.19453) beside the contrastive loss; 0 leaves it out.
+        mask_share: share of a row's categorical and numeric fields that is hidden.
     """
 
     epochs: int = pydantic.Field(1, ge=1)
@@ -121,6 +126,9 @@ class Alignment(_Part):
     num_subspaces: int = pydantic.Field(2, ge=1)
     subspace_width: int = pydantic.Field(64, ge=1)
     normalize: bool = True
+    chunk_size: int = pydantic.Field(0, ge=0)
+    masked_features: float = pydantic.Field(0.0, ge=0)
+    mask_share: float = pydantic.Field(0.15, gt=0, lt=1)
 
 
 class Distillation(_Part):
@@ -187,6 +195,9 @@ class RunConfig(_Part):
         infra_validation: whether the student is loaded in stock TensorFlow Serving before
             it is pushed, by Docker: `auto` does so where its image is there already, `on`
             fetches it.
+        mixed_precision: whether models compute in half precision while they are trained:
+            `auto` does so on a GPU, in bfloat16, or float16 where it has none. Weights, losses
+            and what is served are float32.
         seed: of initial weights and shuffling.
         model_name: under which the model is served.
     """
@@ -201,6 +212,7 @@ class RunConfig(_Part):
     max_tokens: int = pydantic.Field(64, ge=8)
     plain_backbone: bool = True
     infra_validation: Literal["auto", "on", "off"] = "auto"
+    mixed_precision: Literal["auto", "on", "off"] = "auto"
     seed: int = 1
     model_name: str = pydantic.Field("ctr", pattern=r"^[A-Za-z0-9_-]+$")
     ingestion: Ingestion = Ingestion()
@@ -212,7 +224,7 @@ class RunConfig(_Part):
     evaluation: Evaluation = Evaluation()
     beam: Beam = Beam()
 
-    @pydantic.field_validator("infra_validation", mode="before")
+    @pydantic.field_validator("infra_validation", "mixed_precision", mode="before")
     @classmethod
     def _on_and_off_are_words(cls, value):
         # YAML reads a bare `on` or `off` as a truth value.

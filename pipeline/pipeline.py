@@ -193,7 +193,8 @@ def create_pipeline(
             },
         ).with_id(name)
 
-    model_keys = ("backbone", "backbone_options", "embedding_dim", "history_pooling", "seed", "training")
+    model_keys = (
+        "backbone", "backbone_options", "embedding_dim", "history_pooling", "mixed_precision", "seed", "training")
     text_keys = ("language_model", "text_mode", "max_tokens", "alignment")
 
     # The same backbone without any text: what alignment and distillation are measured against.

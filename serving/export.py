@@ -90,7 +90,8 @@ def export_ctr_model(
     Raises:
         UserError: the catalogue names no such feature, holds a value that is empty or
             spans lines, or rows of another width.
-        ValueError: the graph holds more than the ID model.
+        ValueError: the graph holds more than the ID model, or the model computes in another
+            precision than float32: see `models.precision.in_float32`.
 
     Example:
 
@@ -98,6 +99,8 @@ def export_ctr_model(
     export_ctr_model(student, tft.TFTransformOutput(transform_graph_dir), spec, "serving_model_dir")
     ```
     """
+    if model.compute_dtype != "float32":
+        raise ValueError(f"the model computes in {model.compute_dtype}; what is served must be float32")
     with tempfile.TemporaryDirectory() as folder:
         lookup = None
         if catalogue:

@@ -21,7 +21,8 @@ def new_alignment_model(stage: Stage) -> AlignmentModel:
         stage.new_ctr_model(), stage.new_tower(),
         num_subspaces=options.num_subspaces, width=options.subspace_width,
         temperature=options.temperature, normalize=options.normalize,
-        learn_temperature=options.learn_temperature)
+        learn_temperature=options.learn_temperature, chunk_size=options.chunk_size,
+        masked_features=options.masked_features, mask_share=options.mask_share)
     stage.build(model)
     return model
 
@@ -42,14 +43,15 @@ def compile_alignment(model: AlignmentModel, options: Alignment, steps: int) -> 
 def train(stage: Stage) -> AlignmentModel:
     """Aligns both models."""
     options = stage.config.alignment
-    model = new_alignment_model(stage)
-    batch_size = min(options.batch_size, stage.rows("train"))
-    compile_alignment(model, options, stage.rows("train") // batch_size * options.epochs)
-    stage.fit(
-        model, "alignment",
-        stage.dataset("train", batch_size, training_order=True),
-        stage.dataset("validation", min(batch_size, stage.rows("validation"))),
-        epochs=options.epochs, monitor="val_loss", mode="min", patience=options.epochs)
+    with stage.precision():
+        model = new_alignment_model(stage)
+        batch_size = min(options.batch_size, stage.rows("train"))
+        compile_alignment(model, options, stage.rows("train") // batch_size * options.epochs)
+        stage.fit(
+            model, "alignment",
+            stage.dataset("train", batch_size, training_order=True),
+            stage.dataset("validation", min(batch_size, stage.rows("validation"))),
+            epochs=options.epochs, monitor="val_loss", mode="min", patience=options.epochs)
     return model
 
 

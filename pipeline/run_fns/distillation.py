@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 
+import keras
+
 from models.alignment_model import AlignmentModel
 from models.ctr_model import CTRModel
 from models.distiller import Distiller
+from models.precision import in_float32
 from models.teacher_model import TeacherModel
 from models.training import compile_ctr
 from pipeline.run_fns.alignment import ALIGNED, new_alignment_model
@@ -20,32 +23,21 @@ def train(stage: Stage) -> tuple[CTRModel, TeacherModel | None]:
     """Fine-tunes the teacher and then the student, both from the aligned weights in `stage.base_model`.
 
     Returns:
-        The student, and the teacher, None where no soft labels are asked for.
+        The student, which computes in float32, and the teacher, None where no soft labels are asked for.
     """
-    training, options = stage.config.training, stage.config.distillation
-    rates = {"learning_rate": training.learning_rate, "weight_decay": training.weight_decay}
-
-    teacher = None
-    if options.weight > 0:
-        # The teacher keeps both modalities, so it has an aligned model of its own to train.
-        aligned = _aligned(stage)
-        aligned.ctr_model.reset_output_layer()
-        teacher = TeacherModel(aligned.ctr_model, aligned.tower, text_projection=aligned.text_projection)
-        stage.build(teacher)
-        compile_ctr(teacher, **rates)
-        stage.name = "teacher"
-        stage.fit_on_clicks(teacher, "teacher", options.teacher_epochs)
-
-    stage.name = "student"
-    student = _aligned(stage).ctr_model
-    # Sec. 4.3: a new output layer on the aligned representation.
-    student.reset_output_layer()
-    distiller = Distiller(student, teacher, weight=options.weight, temperature=options.temperature,
-        feature_weight=options.feature_weight)
-    stage.build(distiller)
-    compile_ctr(distiller, **rates)
-    stage.fit_on_clicks(distiller, "student", training.epochs)
-    return student, teacher
+    options = stage.config.distillation
+    with stage.precision():
+        teacher = _trained_teacher(stage) if options.weight > 0 else None
+        stage.name = "student"
+        student = _aligned(stage).ctr_model
+        # Sec. 4.3: a new output layer on the aligned representation.
+        student.reset_output_layer()
+        distiller = Distiller(student, teacher, weight=options.weight, temperature=options.temperature,
+            feature_weight=options.feature_weight)
+        stage.build(distiller)
+        _compile(distiller, stage)
+        stage.fit_on_clicks(distiller, "student", stage.config.training.epochs)
+    return in_float32(student), teacher
 
 
 def run_fn(fn_args) -> None:
@@ -55,6 +47,23 @@ def run_fn(fn_args) -> None:
     # Kept beside the training curves: the Keras weights behind the exported graph.
     student.save_weights(os.path.join(fn_args.model_run_dir, STUDENT_WEIGHTS))
     export_ctr_model(student, stage.tft_output, stage.spec, fn_args.serving_model_dir)
+
+
+def _trained_teacher(stage: Stage) -> TeacherModel:
+    # The teacher keeps both modalities, so it has an aligned model of its own to train.
+    aligned = _aligned(stage)
+    aligned.ctr_model.reset_output_layer()
+    teacher = TeacherModel(aligned.ctr_model, aligned.tower, text_projection=aligned.text_projection)
+    stage.build(teacher)
+    _compile(teacher, stage)
+    stage.name = "teacher"
+    stage.fit_on_clicks(teacher, "teacher", stage.config.distillation.teacher_epochs)
+    return teacher
+
+
+def _compile(model: keras.Model, stage: Stage) -> None:
+    options = stage.config.training
+    compile_ctr(model, learning_rate=options.learning_rate, weight_decay=options.weight_decay)
 
 
 def _aligned(stage: Stage) -> AlignmentModel:

@@ -19,9 +19,10 @@ def train(stage: Stage, weight: float) -> CTRModel:
         weight: of the contrastive loss.
     """
     options = stage.config.training
-    alignment = new_alignment_model(stage)
-    model = JointModel(alignment, weight)
-    stage.build(model)
-    compile_ctr(model, learning_rate=options.learning_rate, weight_decay=options.weight_decay)
-    stage.fit_on_clicks(model, f"joint-{weight:g}", options.epochs)
+    with stage.precision():
+        alignment = new_alignment_model(stage)
+        model = JointModel(alignment, weight)
+        stage.build(model)
+        compile_ctr(model, learning_rate=options.learning_rate, weight_decay=options.weight_decay)
+        stage.fit_on_clicks(model, f"joint-{weight:g}", options.epochs)
     return alignment.ctr_model

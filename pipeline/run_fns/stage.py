@@ -13,7 +13,7 @@ import keras
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from models import adapted_language_model, input_pipeline, training
+from models import adapted_language_model, input_pipeline, precision, training
 from models.ctr_model import CTRModel
 from models.language_model import LanguageModel
 from models.language_tower import LanguageTower
@@ -92,6 +92,10 @@ class Stage:
             checkpoint_dir=custom["checkpoint_dir"], log_dir=fn_args.model_run_dir,
             text_vectors=custom.get("text_vectors"),
             adapted_language_model=custom.get("adapted_language_model"), base_model=fn_args.base_model)
+
+    def precision(self):
+        """A context in which new models compute in the configured precision; their training belongs there too."""
+        return precision.precision(self.config.mixed_precision)
 
     def new_ctr_model(self) -> CTRModel:
         """A new ID model, built, with initial weights."""

@@ -63,6 +63,11 @@ def test_metrics_equal_numpy(clicks):
         losses.append(np.mean(np.log(np.exp(similarity / 0.5).sum(1)) - np.diag(similarity) / 0.5))
         assert result[name] == pytest.approx(np.mean(similarity.argmax(1) == np.arange(40)))
     assert result["loss"] == pytest.approx(np.mean(losses), rel=1e-4)
+    own = products[np.arange(40), np.arange(40)]
+    for winners, name in ((own.argmax(2), "text_to_tabular"), (own.argmax(1), "tabular_to_text")):
+        shares = np.bincount(winners.reshape(-1), minlength=3) / winners.size
+        entropy = -np.sum(shares * np.log(shares))
+        assert result[f"{name}_subspace_usage"] == pytest.approx(entropy / np.log(3), rel=1e-4)
     text, tabular = unit(text.reshape(40, 12)), unit(tabular.reshape(40, 12))
     assert result["alignment"] == pytest.approx(np.mean(np.sum((text - tabular) ** 2, axis=1)), rel=1e-4)
     potentials = [
@@ -76,8 +81,12 @@ def test_masking_duplicates_is_an_option(clicks):
     same = {name: np.repeat(values[:1], 8) for name, values in inputs.items()}
     losses = {}
     for masked in (True, False):
-        model = compiled(AlignmentModel(clicks.ctr_model(), clicks.tower(), mask_duplicates=masked))
-        losses[masked] = model.evaluate(same, batch_size=8, verbose=0, return_dict=True)["loss"]
+        model = compiled(AlignmentModel(
+            clicks.ctr_model(), clicks.tower(), num_subspaces=1, mask_duplicates=masked))
+        result = model.evaluate(same, batch_size=8, verbose=0, return_dict=True)
+        losses[masked] = result["loss"]
+        # Of a single sub-space there is nothing to say.
+        assert not any("usage" in name for name in result)
     assert losses[True] == pytest.approx(0, abs=1e-5)
     assert losses[False] == pytest.approx(math.log(8), rel=1e-4)
 

@@ -47,5 +47,6 @@ def test_smoke_shrinks_the_training():
 
 
 @pytest.mark.parametrize("word", ["on", "off", "auto"])
-def test_infra_validation_takes_yaml_s_words(word):
+def test_on_and_off_may_be_yaml_s_words(word):
     assert RunConfig.load("no-such-builtin", None, [f"infra_validation={word}"]).infra_validation == word
+    assert RunConfig.load("no-such-builtin", None, [f"mixed_precision={word}"]).mixed_precision == word
