@@ -44,7 +44,7 @@ def train(stage: Stage) -> tuple[CTRModel, TeacherModel | None]:
         feature_weight=options.feature_weight)
     stage.build(distiller)
     compile_ctr(distiller, **rates)
-    stage.fit_on_clicks(distiller, "student", training.epochs)
+    stage.fit_on_clicks(distiller, "student", training.epochs, text=teacher is not None)
     return student, teacher
 
 

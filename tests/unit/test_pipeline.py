@@ -70,6 +70,23 @@ def test_a_setting_reaches_only_the_stages_that_read_it(tmp_path):
     assert {n for n in first if first[n].exec_properties != third[n].exec_properties} == {"Evaluator"}
 
 
+@pytest.mark.parametrize(("settings", "readers"), [
+    ([], {"TextEncoder"}),
+    (["adaptation.epochs=1"], {"LanguageAdapter", "TextEncoder"}),
+    (["text_mode=finetune"], {"AlignmentTrainer", "DistillationTrainer"}),
+])
+def test_other_weights_repeat_what_reads_them(tmp_path, settings, readers):
+    first, second = (nodes(tmp_path, settings, language_model_fingerprint=f) for f in ("a", "b"))
+    assert {n for n in first if first[n].exec_properties != second[n].exec_properties} == readers
+
+
+def test_ids_do_not_depend_on_the_language_model(tmp_path):
+    first, second = (
+        nodes(tmp_path, ["text_mode=finetune", f"max_tokens={n}", f"language_model={name}"])["Transform"]
+        for n, name in ((16, "minilm"), (32, "tiny-random")))
+    assert first.exec_properties == second.exec_properties
+
+
 def test_an_adapted_language_model_reaches_what_reads_text(tmp_path):
     frozen = nodes(tmp_path, ["adaptation.epochs=1"])
     assert frozen["LanguageAdapter"] in frozen["TextEncoder"].upstream_nodes
