@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import tensorflow as tf
 
@@ -11,6 +11,8 @@ from models.text_table import TextTable
 
 TEXT_KEY = "_text_key"
 TEXT_INDEX = "_text_index"
+ROW_SENTENCE = "row_sentence"
+TOKEN_IDS = "token_ids"
 _PARALLEL_FILES = 4
 _READ_BUFFER = 1 << 20
 
@@ -23,6 +25,7 @@ def make_dataset(
     shuffle_buffer: int = 0,
     seed: int | None = None,
     text_tables: Mapping[str, TextTable] | None = None,
+    tokenize: Callable[[tf.Tensor], tf.Tensor] | None = None,
     drop_remainder: bool = False,
 ) -> tf.data.Dataset:
     """Batches of transformed examples; memory does not grow with the number of rows.
@@ -39,6 +42,8 @@ def make_dataset(
         text_tables: tables by side or history; each `<name>_text_key` becomes
             `<name>_text_index`, int32, a row of the table's vectors. Absent, text keys
             are left out, and not even parsed.
+        tokenize: makes `token_ids` [batch, tokens] of a batch's `row_sentence`; see
+            `SentenceTokenizer`. Absent, sentences are left out likewise.
         drop_remainder: whether a last, smaller batch is left out.
 
     Returns:
@@ -66,6 +71,9 @@ def make_dataset(
         if lacking:
             raise ValueError(f"{lacking} have no text table; there are: {sorted(text_tables)}")
 
+    if tokenize is None:
+        feature_spec = {name: f for name, f in feature_spec.items() if name != ROW_SENTENCE}
+
     def parse(serialized: tf.Tensor):
         features = tf.io.parse_example(serialized, feature_spec)
         label = tf.cast(features.pop(LABEL), tf.float32)
@@ -73,6 +81,8 @@ def make_dataset(
             for key in keys:
                 name = key.removesuffix(TEXT_KEY)
                 features[name + TEXT_INDEX] = text_tables[name].lookup(features.pop(key))
+        if tokenize is not None:
+            features[TOKEN_IDS] = tokenize(features.pop(ROW_SENTENCE))
         return features, label
 
     dataset = tf.data.Dataset.from_tensor_slices(files)

@@ -9,9 +9,10 @@ import keras_hub
 import numpy as np
 import tensorflow as tf
 
-from models import tiny_random
+from models import hugging_face, tiny_random
 from models.language_model_source import MINILM_RANDOM, TINY_RANDOM, LanguageModelSource
 from models.language_tower import LanguageTower
+from models.sentence_tokenizer import SentenceTokenizer, special_ids
 
 # What keras-hub, its download libraries and safetensors raise for a name, a network or
 # a file that does not do; requests' and huggingface_hub's errors are OSErrors.
@@ -38,9 +39,7 @@ class LanguageModel:
         fingerprint: see `LanguageModelSource.fingerprint`.
         pretrained: whether its weights were trained on text.
         backbone: the keras-hub encoder; trainable as any Keras layer.
-        vocabulary: its word pieces.
-        pad_id, cls_id, sep_id: ids of padding, first and last token.
-        lowercase: whether the tokenizer lower-cases.
+        pad_id: the id of the padding token.
         width: size of a hidden state.
         num_parameters: number of weights.
 
@@ -58,9 +57,7 @@ class LanguageModel:
         self.pretrained = source.pretrained
         self.backbone = backbone
         self.tokenizer = tokenizer
-        self.vocabulary = list(tokenizer.get_vocabulary())
-        self.pad_id, self.cls_id, self.sep_id = special_ids(tokenizer)
-        self.lowercase = bool(getattr(tokenizer, "lowercase", False))
+        self.pad_id = tokenizer.pad_token_id
         self.num_parameters = backbone.count_params()
         token_ids = keras.Input((None,), dtype="int32")
         self._encoder = keras.Model(token_ids, LanguageTower(backbone, self.pad_id)({"token_ids": token_ids}))
@@ -87,8 +84,13 @@ class LanguageModel:
             if name == MINILM_RANDOM:
                 backbone = keras_hub.models.Backbone.from_preset(source.preset, load_weights=False)
                 return cls(source, tiny_random.randomised(backbone, _BERT_DEVIATION), tokenizer)
-            with source.backbone_preset() as preset:
-                backbone = keras_hub.models.Backbone.from_preset(preset)
+            if source.folder is None:
+                backbone = keras_hub.models.Backbone.from_preset(source.preset)
+            elif hugging_face.model_type(source.folder) == "roberta":
+                backbone = hugging_face.roberta_backbone(source.folder)
+            else:
+                with hugging_face.preset(source.folder) as preset:
+                    backbone = keras_hub.models.Backbone.from_preset(preset)
         except _LOAD_ERRORS as error:
             raise source.error(f"keras-hub found no weights there ({_brief(error)})") from error
         return cls(source, backbone, tokenizer)
@@ -108,7 +110,10 @@ class LanguageModel:
             tokenizer = tiny_random.tokenizer()
         else:
             try:
-                tokenizer = keras_hub.models.Tokenizer.from_preset(source.preset)
+                if source.folder and hugging_face.model_type(source.folder) == "roberta":
+                    tokenizer = hugging_face.roberta_tokenizer(source.folder)
+                else:
+                    tokenizer = keras_hub.models.Tokenizer.from_preset(source.preset)
             except _LOAD_ERRORS as error:
                 raise source.error(f"keras-hub found no tokenizer there ({_brief(error)})") from error
         if any(i is None for i in special_ids(tokenizer)):
@@ -118,13 +123,8 @@ class LanguageModel:
             tokenizer.strip_accents = tokenizer.lowercase
         return tokenizer
 
-    @classmethod
-    def vocabulary_of(cls, name: str) -> list[str]:
-        """The word pieces of a language model, without its weights. Raises UserError."""
-        return list(cls.tokenizer_of(name).get_vocabulary())
-
     def tokenize(self, texts: Sequence[str], max_tokens: int) -> np.ndarray:
-        """Token ids `[CLS] ... [SEP]` of texts.
+        """Token ids of texts, see `SentenceTokenizer`.
 
         Args:
             texts: n texts.
@@ -136,12 +136,8 @@ class LanguageModel:
         if not len(texts):
             return np.zeros((0, max_tokens), np.int32)
         if max_tokens not in self._tokenizers:
-            packer = keras_hub.layers.StartEndPacker(
-                max_tokens, start_value=self.cls_id, end_value=self.sep_id, pad_value=self.pad_id)
-            # In a graph, since keras-hub turns eager ragged tensors into lists, which is slow.
-            self._tokenizers[max_tokens] = tf.function(
-                lambda x: packer(self.tokenizer(x)), input_signature=[tf.TensorSpec([None], tf.string)])
-        return self._tokenizers[max_tokens](tf.constant(texts, tf.string)).numpy().astype(np.int32)
+            self._tokenizers[max_tokens] = SentenceTokenizer(self.tokenizer, max_tokens)
+        return self._tokenizers[max_tokens](tf.constant(texts, tf.string)).numpy()
 
     def encode(self, texts: Sequence[str], max_tokens: int, batch_size: int = 64) -> np.ndarray:
         """Sentence vectors of texts.
@@ -166,11 +162,6 @@ class LanguageModel:
             longest = -(-int(lengths[rows].max()) // _LENGTH_STEP) * _LENGTH_STEP
             vectors[rows] = self._encoder.predict_on_batch(token_ids[rows, :longest])
         return vectors
-
-
-def special_ids(tokenizer) -> tuple[int | None, int | None, int | None]:
-    """Ids of a keras-hub tokenizer's padding, first and last token; None where it has none."""
-    return tuple(getattr(tokenizer, f"{name}_token_id", None) for name in ("pad", "start", "end"))
 
 
 def _brief(error: Exception) -> str:

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
 import importlib.util
-import json
 import pathlib
-import shutil
-import tempfile
-from collections.abc import Iterator
 
 from models.spec.errors import UserError
 
@@ -86,43 +81,23 @@ class LanguageModelSource:
                         digest.update(block)
         return digest.hexdigest()[:16]
 
-    @contextlib.contextmanager
-    def backbone_preset(self) -> Iterator[str]:
-        """What keras-hub's `from_preset` is given for the weights, while the context lasts.
+    def check(self, expected: str, found: str | None = None) -> None:
+        """Makes sure that this is the language model that a pipeline was made for.
 
-        A bare Hugging Face `BertModel` (as sentence-transformers saves it) names its
-        weights without the `bert.` prefix that keras-hub looks for: such a folder is
-        copied with the names that keras-hub expects.
+        Args:
+            expected: the fingerprint that the pipeline was made with.
+            found: fingerprint of the language model here, where it is not this one's: that of
+                the origin of an adapted one.
+
+        Raises:
+            UserError: they differ.
         """
-        if self.folder is None or not self._is_bare_bert():
-            yield self.preset
-            return
-        from safetensors.numpy import load_file, save_file
-
-        with tempfile.TemporaryDirectory(prefix="language_model_") as copy:
-            weights = load_file(self.folder / "model.safetensors")
-            save_file({_renamed(k): v for k, v in weights.items() if not k.endswith("position_ids")},
-                      pathlib.Path(copy) / "model.safetensors")
-            for path in self.folder.iterdir():
-                if path.is_file() and path.name != "model.safetensors":
-                    shutil.copy(path, copy)
-            yield copy
+        found = found or self.fingerprint
+        if expected != found:
+            raise UserError(
+                f"language model {self.name!r}: its fingerprint here is {found}, but the pipeline was made for "
+                f"{expected}; use the same weights where the pipeline is made and where it runs")
 
     def error(self, reason: str) -> UserError:
         """The error that says why this language model cannot be loaded."""
         return UserError(f"language model {self.name!r}: {reason}. It must be one of: {_CHOICES}")
-
-    def _is_bare_bert(self) -> bool:
-        weights = self.folder / "model.safetensors"
-        config = json.loads((self.folder / "config.json").read_text(encoding="utf-8"))
-        if config.get("model_type") != "bert" or not weights.is_file():
-            return False
-        from safetensors import safe_open
-
-        with safe_open(weights, framework="np") as file:
-            return "bert.embeddings.LayerNorm.gamma" not in file.keys()
-
-
-def _renamed(key: str) -> str:
-    key = key if key.startswith(("bert.", "cls.")) else f"bert.{key}"
-    return key.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")

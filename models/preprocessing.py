@@ -8,18 +8,17 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from models.field import Field
+from models.input_pipeline import ROW_SENTENCE
 from models.spec.dataset_spec import LABEL, DatasetSpec
 from models.spec.errors import UserError
 from models.spec.feature import Feature
 
 FROZEN = "frozen"
-FINETUNE = "finetune"
-TOKEN_IDS = "token_ids"
+# Deviations from the mean at which a number is cut: one absurd price must not decide a score by itself.
+_CLIP = 10.0
 # What a missing or empty string becomes. It is counted like any other value: frequent
 # enough, it has an embedding of its own; else it always falls into the same
 # out-of-vocabulary bucket.
-# Deviations from the mean at which a number is cut: one absurd price must not decide a score by itself.
-_CLIP = 10.0
 MISSING = "<missing>"
 
 Tensors = Mapping[str, tf.SparseTensor]
@@ -35,8 +34,7 @@ def preprocessing_fn(inputs: Tensors, custom_config: Mapping) -> dict[str, tf.Te
     Args:
         inputs: sparse tensors [batch, values] by feature name: strings; floats for a
             numeric; int64 for `label` and text keys.
-        custom_config: `dataset_spec` (JSON), `text_mode` (`frozen` or `finetune`) and,
-            for `finetune`, `language_model` (its name) and `max_tokens`.
+        custom_config: `dataset_spec` (JSON) and `text_mode` (`frozen` or `finetune`).
 
     Returns:
         Dense tensors by name.
@@ -70,8 +68,7 @@ def preprocessing_fn(inputs: Tensors, custom_config: Mapping) -> dict[str, tf.Te
             outputs[key] = _padded(newest, newest.values, feature.max_length)
     else:
         sentences = [_first(_input(inputs, f"{side}_sentence"), "") for side in spec.text_sides]
-        texts = tf.strings.join(sentences, separator=" ")
-        outputs[TOKEN_IDS] = _token_ids(texts, custom_config["language_model"], custom_config["max_tokens"])
+        outputs[ROW_SENTENCE] = tf.strings.join(sentences, separator=" ")
     return outputs
 
 
@@ -208,25 +205,3 @@ def _padded(x: tf.SparseTensor, values: tf.Tensor, length: int, default=None) ->
     """Values at the places of `x`, dense [batch, length]."""
     moved = tf.SparseTensor(x.indices, values, [x.dense_shape[0], length])
     return tf.reshape(tf.sparse.to_dense(moved, default, validate_indices=False), [-1, length])
-
-
-def _token_ids(texts: tf.Tensor, language_model: str, max_tokens: int) -> tf.Tensor:
-    """`[CLS] ... [SEP]`, int64 [batch, max_tokens], by the language model's own vocabulary."""
-    # Needed to fine-tune only: a frozen run imports neither keras-hub nor text ops here.
-    import keras_hub
-    import tensorflow_text
-
-    from models.language_model import LanguageModel
-
-    tokenizer = LanguageModel.tokenizer_of(language_model)
-    if not isinstance(tokenizer, keras_hub.tokenizers.WordPieceTokenizer):
-        raise UserError(
-            f"language model {language_model!r}: text_mode {FINETUNE} needs a WordPiece vocabulary (BERT, "
-            f"DistilBERT, ELECTRA), not a {type(tokenizer).__name__}; or choose text_mode {FROZEN}")
-    # The vocabulary becomes a constant of the graph, which then needs no file.
-    pieces = tensorflow_text.FastBertTokenizer(
-        vocab=tokenizer.get_vocabulary(), lower_case_nfd_strip_accents=tokenizer.lowercase).tokenize(texts)
-    edge = tf.ones_like(texts, tf.int64)[:, None]
-    rows = tf.concat(
-        [tokenizer.cls_token_id * edge, pieces[:, :max_tokens - 2], tokenizer.sep_token_id * edge], axis=1)
-    return tf.reshape(rows.to_tensor(tokenizer.pad_token_id, shape=[None, max_tokens]), [-1, max_tokens])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import tensorflow as tf
-import tensorflow_text  # noqa: F401  a graph that tokenises can be loaded only with its operations registered
 import tensorflow_transform as tft
 
 from models.spec.dataset_spec import DatasetSpec
@@ -14,8 +13,8 @@ from models.spec.dataset_spec import DatasetSpec
 class ServedTransform(tf.Module):
     """The transform graph, cut down to the ID model's features.
 
-    TFT's own `transform_features_layer` leaves the tokenizer, the label and the
-    sentences in the graph it adds, fed with empty values. Here they are cut out, so
+    TFT's own `transform_features_layer` leaves the label and the sentences in the graph
+    it adds, fed with empty values. Here they are cut out, so
     that a stock server can run the graph, while the operations that remain are the
     very ones that made the training data.
 
@@ -100,7 +99,7 @@ def _ancestors(operations) -> set[tf.Operation]:
     """The operations, and all whose values they use.
 
     Control dependencies do not count: TensorFlow makes every output wait for every
-    stateful operation, the tokenizer's included, and none here changes any state.
+    stateful operation, and none here changes any state.
     """
     found, waiting = set(), list(operations)
     while waiting:

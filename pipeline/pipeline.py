@@ -127,18 +127,13 @@ def create_pipeline(
     )
     textualiser.add_upstream_node(data_validator)
 
-    # Vocabularies, buckets, padding, tokens: the graph that is trained is the graph that is served.
+    # Vocabularies, buckets, padding: the graph that is trained is the graph that is served.
     transform = Transform(
         examples=textualiser.outputs["textualised_examples"],
         schema=textualiser.outputs["textualised_schema"],
         preprocessing_fn="models.preprocessing.preprocessing_fn",
         splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "validation", "test"]),
-        custom_config={
-            "dataset_spec": dataset_spec,
-            "text_mode": config.text_mode,
-            "language_model": config.language_model,
-            "max_tokens": config.max_tokens,
-        },
+        custom_config={"dataset_spec": dataset_spec, "text_mode": config.text_mode},
         # StatisticsGen has described the data; statistics of ids would only cost time.
         disable_statistics=True,
     )
@@ -180,17 +175,21 @@ def create_pipeline(
         # A trainer is given only the settings that it reads, so that changing another's
         # leaves its result reusable.
         settings = config.model_dump(include=set(groups), mode="json")
+        custom_config = {
+            "dataset_spec": dataset_spec,
+            "checkpoint_dir": os.path.join(checkpoint_dir, name),
+            "config": settings,
+        }
+        if "language_model" in groups and not frozen:
+            # Other weights under the same name are trained anew; for vectors, TextEncoder sees to that.
+            custom_config["language_model_fingerprint"] = language_model_fingerprint
         return Trainer(
             run_fn=run_fn,
             examples=transform.outputs["transformed_examples"],
             transform_graph=transform.outputs["transform_graph"],
             base_model=base_model,
             **inputs,
-            custom_config={
-                "dataset_spec": dataset_spec,
-                "checkpoint_dir": os.path.join(checkpoint_dir, name),
-                "config": settings,
-            },
+            custom_config=custom_config,
         ).with_id(name)
 
     model_keys = (

@@ -98,7 +98,7 @@ def prepare(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: s
     spec, files = resolve_source(spec, layout, data_dir)
     language_model = LanguageModelSource(config.language_model)
     # They fail now, not after an hour, when a name or an option means nothing.
-    LanguageModel.vocabulary_of(config.language_model)
+    LanguageModel.tokenizer_of(config.language_model)
     backbones.get(config.backbone, **config.backbone_options)
     if not language_model.pretrained:
         _log.info("WARNING: the language model %s is untrained: its vectors carry no meaning; for tests only",

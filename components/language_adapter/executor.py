@@ -46,11 +46,7 @@ class Executor(base_executor.BaseExecutor):
         source = artifact_utils.get_single_instance(input_dict["texts"])
         target = artifact_utils.get_single_instance(output_dict["adapted_language_model"])
         name = exec_properties["language_model"]
-        expected, found = exec_properties["language_model_fingerprint"], LanguageModelSource(name).fingerprint
-        if expected != found:
-            raise UserError(
-                f"language model {name!r}: its fingerprint here is {found}, but the pipeline was made for "
-                f"{expected}; use the same weights where the pipeline is made and where it runs")
+        LanguageModelSource(name).check(exec_properties["language_model_fingerprint"])
         texts = sample(_texts(source), exec_properties["max_texts"])
         keras.utils.set_random_seed(exec_properties["seed"])
         language_model = LanguageModel.load(name)

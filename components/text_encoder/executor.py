@@ -15,7 +15,6 @@ from components import beam_io
 from models import adapted_language_model, raw_example
 from models.language_model import LanguageModel
 from models.language_model_source import LanguageModelSource
-from models.spec.errors import UserError
 
 # Texts handed to the language model at once: enough to find some of like length.
 _BATCH = 1024
@@ -42,17 +41,12 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         source = artifact_utils.get_single_instance(input_dict["texts"])
         target = artifact_utils.get_single_instance(output_dict["text_vectors"])
         name = exec_properties["language_model"]
-        expected = exec_properties["language_model_fingerprint"]
         adapted = input_dict.get("adapted_language_model")
         adapted_uri = artifact_utils.get_single_uri(adapted) if adapted else None
         # An adapted language model is known by the one that it was made from.
-        found = (
-            adapted_language_model.origin(adapted_uri)["fingerprint"] if adapted_uri
-            else LanguageModelSource(name).fingerprint)
-        if expected != found:
-            raise UserError(
-                f"language model {name!r}: its fingerprint here is {found}, but the pipeline was made for "
-                f"{expected}; use the same weights where the pipeline is made and where it runs")
+        LanguageModelSource(name).check(
+            exec_properties["language_model_fingerprint"],
+            adapted_language_model.origin(adapted_uri)["fingerprint"] if adapted_uri else None)
         splits = beam_io.splits_of(source)
         target.split_names = source.split_names
         target.set_int_custom_property(ADAPTED, int(adapted_uri is not None))

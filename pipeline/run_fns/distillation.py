@@ -36,7 +36,7 @@ def train(stage: Stage) -> tuple[CTRModel, TeacherModel | None]:
             feature_weight=options.feature_weight)
         stage.build(distiller)
         _compile(distiller, stage)
-        stage.fit_on_clicks(distiller, "student", stage.config.training.epochs)
+        stage.fit_on_clicks(distiller, "student", stage.config.training.epochs, text=teacher is not None)
     return in_float32(student), teacher
 
 

@@ -15,7 +15,7 @@ def train(stage: Stage) -> CTRModel:
     with stage.precision():
         model = stage.new_ctr_model()
         compile_ctr(model, learning_rate=options.learning_rate, weight_decay=options.weight_decay)
-        stage.fit_on_clicks(model, "plain", options.epochs)
+        stage.fit_on_clicks(model, "plain", options.epochs, text=False)
     return in_float32(model)
 
 

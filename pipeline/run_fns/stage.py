@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import logging
@@ -16,8 +17,10 @@ import tensorflow_transform as tft
 from models import adapted_language_model, input_pipeline, precision, training
 from models.ctr_model import CTRModel
 from models.language_model import LanguageModel
+from models.language_model_source import LanguageModelSource
 from models.language_tower import LanguageTower
-from models.preprocessing import fields
+from models.preprocessing import FROZEN, fields
+from models.sentence_tokenizer import SentenceTokenizer
 from models.spec.dataset_spec import DatasetSpec
 from models.text_table import TextTable
 from models.text_tower import TextTower
@@ -43,6 +46,8 @@ class Stage:
         log_dir: folder for TensorBoard's logs, a folder below it for each model.
         text_vectors: URI of the text vectors, or None for a stage that reads no text.
         adapted_language_model: URI of the language model that was adapted to the log, or None.
+        language_model_fingerprint: that of the language model that is fine-tuned (or of the one
+            that was adapted), or None.
         base_model: folder of the weights that training starts from, or None.
 
     Example:
@@ -56,7 +61,7 @@ class Stage:
     def __init__(self, name: str, *, dataset_spec: str, config: Mapping[str, Any], transform_output: str,
                  files: Mapping[str, Sequence[str]], checkpoint_dir: str, log_dir: str,
                  text_vectors: str | None = None, adapted_language_model: str | None = None,
-                 base_model: str | None = None):
+                 language_model_fingerprint: str | None = None, base_model: str | None = None):
         self.name = name
         self.base_model = base_model
         self.log_dir = log_dir
@@ -70,7 +75,7 @@ class Stage:
         # Checkpoints belong to this very data and configuration: anything else starts afresh.
         key = json.dumps(
             [config, dataset_spec, transform_output, list(files["train"]), text_vectors, adapted_language_model,
-             base_model], sort_keys=True)
+             language_model_fingerprint, base_model], sort_keys=True)
         self.checkpoint_dir = os.path.join(checkpoint_dir, hashlib.sha256(key.encode()).hexdigest()[:16])
         self._rows: dict[str, int] = {}
         keras.utils.set_random_seed(self.config.seed)
@@ -81,17 +86,25 @@ class Stage:
 
         Args:
             fn_args: what TFX's Trainer hands to it; `custom_config` holds `dataset_spec`,
-                `config`, `checkpoint_dir`, `text_vectors` and `adapted_language_model`.
+                `config`, `checkpoint_dir`, `text_vectors`, `adapted_language_model` and, to
+                fine-tune, `language_model_fingerprint`.
             name: short name, for progress lines.
+
+        Raises:
+            UserError: the language model is not the one whose fingerprint was given.
         """
         custom = fn_args.custom_config
+        fingerprint = custom.get("language_model_fingerprint")
+        if fingerprint and not custom.get("adapted_language_model"):
+            LanguageModelSource(custom["config"]["language_model"]).check(fingerprint)
         return cls(
             name, dataset_spec=custom["dataset_spec"], config=custom["config"],
             transform_output=fn_args.transform_output,
             files={"train": fn_args.train_files, "validation": fn_args.eval_files},
             checkpoint_dir=custom["checkpoint_dir"], log_dir=fn_args.model_run_dir,
             text_vectors=custom.get("text_vectors"),
-            adapted_language_model=custom.get("adapted_language_model"), base_model=fn_args.base_model)
+            adapted_language_model=custom.get("adapted_language_model"),
+            language_model_fingerprint=fingerprint, base_model=fn_args.base_model)
 
     def precision(self):
         """A context in which new models compute in the configured precision; their training belongs there too."""
@@ -108,7 +121,7 @@ class Stage:
 
     def new_tower(self):
         """The text tower of the text mode."""
-        if self.config.text_mode == "frozen":
+        if self.config.text_mode == FROZEN:
             return TextTower({name: table.vectors for name, table in self._tables.items()})
         language_model = (
             adapted_language_model.load(self._adapted) if self._adapted
@@ -120,13 +133,16 @@ class Stage:
         features, _ = next(iter(self.dataset("validation", 2).take(1)))
         model(features)
 
-    def dataset(self, split: str, batch_size: int, training_order: bool = False) -> tf.data.Dataset:
+    def dataset(
+        self, split: str, batch_size: int, training_order: bool = False, text: bool = True
+    ) -> tf.data.Dataset:
         """Batches of (features, label) of a split.
 
         Args:
             split: `train`, `validation`, or another that the stage was given files of.
             batch_size: rows a batch.
             training_order: shuffle, and leave out the last, smaller batch.
+            text: whether the text is read too, where the stage has any.
         """
         dataset = input_pipeline.make_dataset(
             self._files(split),
@@ -134,12 +150,20 @@ class Stage:
             batch_size,
             shuffle_buffer=self.config.training.shuffle_buffer if training_order else 0,
             seed=self.config.seed,
-            text_tables=self._tables,
+            text_tables=self._tables if text else None,
+            tokenize=self._tokenize if text else None,
             drop_remainder=training_order,
         )
         # Known, so that progress can say how much of an epoch is done.
         steps = self.rows(split) // batch_size if training_order else -(-self.rows(split) // batch_size)
         return dataset.apply(tf.data.experimental.assert_cardinality(steps))
+
+    @functools.cached_property
+    def _tokenize(self) -> SentenceTokenizer | None:
+        if self.config.text_mode == FROZEN:
+            return None
+        # An adapted language model has the original's vocabulary.
+        return SentenceTokenizer(LanguageModel.tokenizer_of(self.config.language_model), self.config.max_tokens)
 
     def rows(self, split: str) -> int:
         """How many rows a split has."""
@@ -157,15 +181,15 @@ class Stage:
             save_every_steps=max(_SAVE_EVERY, len(train) // 10),
             progress=self.progress)
 
-    def fit_on_clicks(self, model, part: str, epochs: int):
-        """Trains on clicks until the validation AUC no longer rises."""
+    def fit_on_clicks(self, model, part: str, epochs: int, text: bool = True):
+        """Trains on clicks until the validation AUC no longer rises; `text` as for `dataset`."""
         options = self.config.training
         # A split smaller than a batch is one batch.
         batch_size = min(options.batch_size, self.rows("train"))
         return self.fit(
             model, part,
-            self.dataset("train", batch_size, training_order=True),
-            self.dataset("validation", options.batch_size),
+            self.dataset("train", batch_size, training_order=True, text=text),
+            self.dataset("validation", options.batch_size, text=text),
             epochs=epochs, monitor="val_auc", mode="max", patience=options.patience)
 
     def progress(self, line: str) -> None:

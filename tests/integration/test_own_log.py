@@ -8,6 +8,7 @@ import pytest
 from serving.export import assert_pure_id
 from tests.integration import hotel_log
 from tests.integration.conftest import components
+from tests.unit.toy_language_models import write_keras_hub
 
 # Small and untrained: what is tested is the way, not the figures.
 QUICK = ("--smoke", "--set", "language_model=tiny-random", "--set", "training.batch_size=128",
@@ -94,6 +95,7 @@ def test_finetuned_language_model_leaves_no_trace_in_the_exported_graph(ctrl, tm
     hotel_log.write_csv(tmp_path / "log.csv")
     spec = hotel_log.write_spec(tmp_path, "log.csv")
     run = ctrl("run", "--dataset", spec, "--root", tmp_path / "root", *QUICK, "--set", "text_mode=finetune",
+               "--set", f"language_model={write_keras_hub(tmp_path / 'roberta', 'roberta')}",
                "--set", "max_tokens=32", "--set", "plain_backbone=false")
     assert "verdict     PUSHED" in run.stdout and "TextEncoder" not in run.stdout
     version = _pushed(tmp_path / "root")

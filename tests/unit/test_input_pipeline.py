@@ -3,6 +3,8 @@ import pytest
 import tensorflow as tf
 
 from models.input_pipeline import count_rows, make_dataset
+from models.language_model import LanguageModel
+from models.sentence_tokenizer import SentenceTokenizer
 from models.text_table import TextTable
 
 ROWS = 25
@@ -11,6 +13,7 @@ SPEC = {
     "watched": tf.io.FixedLenFeature([2], tf.int64),
     "item_text_key": tf.io.FixedLenFeature([], tf.int64),
     "watched_text_key": tf.io.FixedLenFeature([2], tf.int64),
+    "row_sentence": tf.io.FixedLenFeature([], tf.string),
     "label": tf.io.FixedLenFeature([], tf.int64),
 }
 
@@ -21,7 +24,9 @@ def example(row: int) -> bytes:
 
     return tf.train.Example(features=tf.train.Features(feature={
         "id": ints(row), "watched": ints(row, 0), "item_text_key": ints(100 + row % 2),
-        "watched_text_key": ints(101, 0), "label": ints(row % 2)})).SerializeToString()
+        "watched_text_key": ints(101, 0), "label": ints(row % 2),
+        "row_sentence": tf.train.Feature(bytes_list=tf.train.BytesList(value=[f"user {row}".encode()]))}
+    )).SerializeToString()
 
 
 @pytest.fixture
@@ -81,6 +86,16 @@ def test_text_keys_become_rows_of_the_tables(files):
     assert features["watched_text_index"].dtype == tf.int32
     with pytest.raises(ValueError, match="watched_text_key.*item"):
         make_dataset(files, SPEC, 4, text_tables={"item": table})
+
+
+def test_sentences_become_tokens(files):
+    model = LanguageModel.load("tiny-random")
+    dataset = make_dataset(files, SPEC, 10, tokenize=SentenceTokenizer(model.tokenizer, 5))
+    features = [features for features, _ in dataset]
+    assert set(features[0]) == {"id", "watched", "token_ids"}
+    assert dataset.element_spec[0]["token_ids"].shape.as_list() == [None, 5]
+    tokens = np.concatenate([batch["token_ids"] for batch in features])
+    np.testing.assert_array_equal(tokens, model.tokenize([f"user {row}" for row in range(ROWS)], 5))
 
 
 def test_no_files_are_an_error():

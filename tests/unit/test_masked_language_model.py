@@ -84,9 +84,10 @@ def test_the_head_is_tied_to_the_token_embedding():
     inner = np.asarray(norm(keras.activations.gelu(x[:, [3]] @ np.asarray(dense.kernel), approximate=False)))
     logits = np.asarray(model.head(x, np.array([[3]])))
     np.testing.assert_allclose(logits, inner @ np.asarray(embedding.embeddings).T, atol=1e-4)
-    assert logits.shape == (1, 1, len(language_model.vocabulary))
+    size = language_model.tokenizer.vocabulary_size()
+    assert logits.shape == (1, 1, size)
     # Dense layer, normalisation and bias are new; the embedding is not counted twice.
-    new = 32 * 32 + 32 + 2 * 32 + len(language_model.vocabulary)
+    new = 32 * 32 + 32 + 2 * 32 + size
     pooler = 32 * 32 + 32
     assert sum(np.prod(w.shape) for w in model.trainable_weights) == language_model.num_parameters - pooler + new
 
@@ -113,7 +114,9 @@ def test_a_narrow_embedding_and_a_backbone_without_segments_do_too():
         max_sequence_length=24)
     roberta = keras_hub.models.RobertaBackbone(
         vocabulary_size=20, num_layers=1, num_heads=2, hidden_dim=8, intermediate_dim=16, max_sequence_length=24)
-    for backbone in (albert, roberta):
+    distilbert = keras_hub.models.DistilBertBackbone(
+        vocabulary_size=20, num_layers=1, num_heads=2, hidden_dim=8, intermediate_dim=16, max_sequence_length=24)
+    for backbone in (albert, roberta, distilbert):
         output = MaskedLanguageModel(backbone, PAD, MASK, SPECIAL)(TOKENS % 20)
         assert output["logits"].shape == (3, 4, 20)
 

@@ -78,6 +78,23 @@ def test_another_text_form_reaches_the_textualiser_alone(tmp_path):
     assert first["Textualiser"].exec_properties["text_form"] is None
 
 
+@pytest.mark.parametrize(("settings", "readers"), [
+    ([], {"TextEncoder"}),
+    (["adaptation.epochs=1"], {"LanguageAdapter", "TextEncoder"}),
+    (["text_mode=finetune"], {"AlignmentTrainer", "DistillationTrainer"}),
+])
+def test_other_weights_repeat_what_reads_them(tmp_path, settings, readers):
+    first, second = (nodes(tmp_path, settings, language_model_fingerprint=f) for f in ("a", "b"))
+    assert {n for n in first if first[n].exec_properties != second[n].exec_properties} == readers
+
+
+def test_ids_do_not_depend_on_the_language_model(tmp_path):
+    first, second = (
+        nodes(tmp_path, ["text_mode=finetune", f"max_tokens={n}", f"language_model={name}"])["Transform"]
+        for n, name in ((16, "minilm"), (32, "tiny-random")))
+    assert first.exec_properties == second.exec_properties
+
+
 def test_an_adapted_language_model_reaches_what_reads_text(tmp_path):
     frozen = nodes(tmp_path, ["adaptation.epochs=1"])
     assert frozen["LanguageAdapter"] in frozen["TextEncoder"].upstream_nodes

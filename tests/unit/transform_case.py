@@ -60,7 +60,7 @@ ROWS = [
 ]
 
 
-def transform(folder, text_mode, **config):
+def transform(folder, text_mode):
     """Analyses `ROWS` and transforms them.
 
     Returns:
@@ -71,7 +71,7 @@ def transform(folder, text_mode, **config):
         kind = tf.string if name.endswith("_sentence") else tf.int64
         feature_spec.setdefault(name, tf.io.VarLenFeature(kind))
     metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(feature_spec))
-    custom_config = {"dataset_spec": SPEC.to_json(), "text_mode": text_mode, **config}
+    custom_config = {"dataset_spec": SPEC.to_json(), "text_mode": text_mode}
     rows = [{"job": [], "income": [], **row} for row in ROWS]
     logging.getLogger("absl").setLevel(logging.ERROR)  # TFT would rather have Arrow batches
     with tft_beam.Context(temp_dir=str(folder / "temp")):
