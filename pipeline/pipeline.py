@@ -26,7 +26,7 @@ from pipeline.resolvers import PreviousBlessedModelStrategy, PreviousStatisticsS
 
 ADAPTER = "LanguageAdapter"
 STUDENT, PLAIN, ALIGNMENT = "DistillationTrainer", "PlainTrainer", "AlignmentTrainer"
-COLD_START = "ColdStart"
+COLD_START, COLD_START_RUN_FN = "ColdStart", "pipeline.run_fns.cold_start.run_fn"
 PLAIN_EVALUATOR = "PlainEvaluator"
 
 
@@ -214,7 +214,7 @@ def create_pipeline(
     model, cold_start = distillation_trainer.outputs["model"], []
     if frozen and config.cold_start.enabled:
         cold_start.append(trainer(
-            COLD_START, "pipeline.run_fns.cold_start.run_fn", structure_keys + language_keys + ("cold_start",),
+            COLD_START, COLD_START_RUN_FN, structure_keys + language_keys + ("cold_start",),
             examples=textualiser.outputs["textualised_examples"], eval_splits=["validation", "test"],
             base_model=model, text_vectors=text_vectors, adapted_language_model=adapted))
         model = cold_start[0].outputs["model"]

@@ -14,9 +14,8 @@ from tfx.types import Channel, standard_artifacts
 from components.artifacts import AdaptedLanguageModel
 from components.trainer.component import Trainer
 from pipeline.gate import gate
-from pipeline.pipeline import COLD_START
+from pipeline.pipeline import COLD_START, COLD_START_RUN_FN
 from pipeline.resolvers import ArtifactsStrategy
-from pipeline.run_fns import cold_start
 from pipeline.served_lineage import ServedLineage
 
 _TYPES = {
@@ -65,7 +64,7 @@ def create_refresh_pipeline(
 
     # The same stage as in a run, with its own maps in place of the log.
     trainer = Trainer(
-        run_fn=f"{cold_start.__name__}.run_fn",
+        run_fn=COLD_START_RUN_FN,
         eval_splits=["validation", "test"],
         custom_config={**config, "config": settings},
         **{key: resolver.outputs[key] for key in ids if key not in ("served", "log")},

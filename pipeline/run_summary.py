@@ -107,8 +107,8 @@ class RunSummary:
 
     @property
     def _new_rows(self) -> str:
-        return "rows from texts: " + ", ".join(
-            f"{values['rows']:,} of {name} ({values['explained']:.0%} explained)"
+        return "the student has rows made from texts: " + ", ".join(
+            f"{values['rows']:,} of {name} ({values['explained']:.1%} explained)"
             for name, values in self.cold_start.items())
 
     @property

@@ -10,10 +10,10 @@ from tfx.orchestration import metadata
 from tfx.utils import json_utils
 
 from models.spec.errors import UserError
+from pipeline.pipeline import COLD_START_RUN_FN
 
 _OUTPUTS = (mlmd_proto.Event.OUTPUT, mlmd_proto.Event.DECLARED_OUTPUT)
 _INPUTS = (mlmd_proto.Event.INPUT, mlmd_proto.Event.DECLARED_INPUT)
-_COLD_START = "pipeline.run_fns.cold_start.run_fn"
 
 
 class ServedLineage:
@@ -55,7 +55,7 @@ class ServedLineage:
             pusher = self._events(self._producer(pushed[-1]).id, _INPUTS)
             self.model, self.infra_validation = pusher["model"], "infra_blessing" in pusher
             stage = self._producer(self.model)
-            if stage.custom_properties["run_fn"].string_value != _COLD_START:
+            if stage.custom_properties["run_fn"].string_value != COLD_START_RUN_FN:
                 raise UserError(f"{version}: was made without a map from texts to embeddings; run `ctrl run` with "
                                 "text_mode: frozen and cold_start.enabled: true first")
             self.custom_config = json_utils.loads(stage.custom_properties["custom_config"].string_value)

@@ -77,7 +77,7 @@ def add_catalogue(stage: Stage, rows: CatalogueRows, catalogue: Catalogue) -> No
     ids = stage.spec.entity_ids(catalogue.side)
     new = catalogue.unknown(stage.spec, rows, {name: set(stage.vocabulary(name)) for name in ids})
     stage.progress(f"catalogue: {len(new):,} of {len(catalogue.entries):,} entries are new, "
-                   f"{len(catalogue.rejected):,} rows rejected")
+                   f"{len(catalogue.rejected):,} rejected")
     if not new:
         return
     writer = SentenceWriter(stage.spec)
@@ -101,5 +101,5 @@ def _outcome(name: str, rows: CatalogueRows, unknown: int) -> str:
         return f"{name}: too few values are known well enough to learn from; {unknown:,} new ones share a row"
     explained = rows.mappings[name].explained
     if not rows.can_add(name):
-        return f"{name}: texts explain nothing of its rows ({explained:.2f}); {unknown:,} new values share a row"
-    return f"{name}: texts explain {explained:.0%} of its rows; {len(rows.rows[name]):,} new values got one"
+        return f"{name}: texts explain nothing of its rows ({explained:.1%}); {unknown:,} new values share a row"
+    return f"{name}: texts explain {explained:.1%} of its rows; {len(rows.rows[name]):,} new values got one"

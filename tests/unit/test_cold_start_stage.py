@@ -86,7 +86,7 @@ def test_the_logs_unknown_entries_get_the_rows_that_their_texts_tell(stage):
     assert list(rows.rows) == ["film_id"] and sorted(rows.rows["film_id"]) == ["f40", "f41"]
     np.testing.assert_allclose(
         np.stack([rows.rows["film_id"][v] for v in ("f40", "f41")]), stage.told[FILMS:], atol=0.05)
-    assert stage.lines.pop() == "film_id: texts explain 100% of its rows; 2 new values got one"
+    assert stage.lines.pop() == "film_id: texts explain 100.0% of its rows; 2 new values got one"
 
 
 def test_where_texts_explain_nothing_nothing_is_filled(stage):
@@ -100,7 +100,7 @@ def test_where_texts_explain_nothing_nothing_is_filled(stage):
         table.assign(before)
     assert rows.mappings["film_id"].explained <= 0
     assert rows.rows == {"film_id": {}}
-    assert stage.lines.pop().startswith("film_id: texts explain nothing of its rows (-0.")
+    assert stage.lines.pop().startswith("film_id: texts explain nothing of its rows (-")
 
 
 def test_a_catalogues_new_entries_are_added_and_the_others_left(stage):
@@ -108,7 +108,7 @@ def test_a_catalogues_new_entries_are_added_and_the_others_left(stage):
     made = {value: row.copy() for value, row in rows.rows["film_id"].items()}
     entries = [{"film_id": [f], "price": [p]} for f, p in (("f3", 0.0), ("f41", 0.0), ("new", 7.0), ("last", 9.0))]
     cold_start.add_catalogue(stage, rows, Catalogue("item", tuple(entries), ("a row",)))
-    assert stage.lines.pop() == "catalogue: 2 of 4 entries are new, 1 rows rejected"
+    assert stage.lines.pop() == "catalogue: 2 of 4 entries are new, 1 rejected"
     assert list(rows.rows["film_id"]) == ["f40", "f41", "new", "last"]
     np.testing.assert_allclose(rows.rows["film_id"]["new"], stage.told[7], atol=0.05)
     np.testing.assert_allclose(rows.rows["film_id"]["last"], stage.told[9], atol=0.05)
