@@ -86,7 +86,7 @@ class SentenceStage(Stage):
         return LanguageTower(model.backbone, model.pad_id, trainable=False)
 
     def dataset(self, split: str, batch_size: int, training_order: bool = False) -> tf.data.Dataset:
-        (file,) = self._files(split)
+        (file,) = self.files(split)
         record = next(iter(tf.data.TFRecordDataset(file, "GZIP").as_numpy_iterator()))
         tokens = len(raw_example.decode(record)[TOKEN_IDS])
         features = {**self.tft_output.transformed_feature_spec(), TOKEN_IDS: tf.io.FixedLenFeature([tokens], tf.int64)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -129,6 +129,24 @@ class TextToEmbedding:
         """
         cold = np.flatnonzero(np.asarray(counts) < self.min_count)
         return dict(zip([values[i] for i in cold], self.predict(np.asarray(vectors)[cold])))
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """The fitted map as arrays, for a file."""
+        return {
+            "options": np.array([self.min_count, self.prior_count, self.penalty, self.explained]),
+            "mean_row": self.mean_row, "mean": self._mean, "deviation": self._deviation,
+            "coefficients": self._coefficients,
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> TextToEmbedding:
+        """The inverse of `to_arrays`: predicts the same rows."""
+        min_count, prior_count, penalty, explained = arrays["options"].tolist()
+        mapping = cls(int(min_count), prior_count)
+        mapping.penalty, mapping.explained = penalty, explained
+        mapping.mean_row, mapping._coefficients = arrays["mean_row"], arrays["coefficients"]
+        mapping._mean, mapping._deviation = arrays["mean"], arrays["deviation"]
+        return mapping
 
     def _standardise(self, vectors: np.ndarray, weights: np.ndarray) -> None:
         """Learns the weighted mean and deviation of each column."""

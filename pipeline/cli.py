@@ -83,6 +83,16 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--port-file", metavar="FILE", help="write the port here once ready")
     serve.set_defaults(handler=_serve)
 
+    refresh = commands.add_parser("refresh", help="add new catalogue entries to the pushed model, without training")
+    _root(refresh)
+    refresh.add_argument("--dataset", metavar="NAME|SPEC.yaml", help="whose model, when the root holds several")
+    refresh.add_argument("--model", metavar="NAME", help="which model, when the dataset has several")
+    refresh.add_argument("--catalog", required=True, metavar="FILE",
+                         help="the entries, .csv or .jsonl, with the log's columns")
+    refresh.add_argument("--side", choices=("item", "user"), default="item",
+                         help="whose entries they are (default item)")
+    refresh.set_defaults(handler=_refresh)
+
     predict = commands.add_parser("predict", help="ask a server for the probabilities of rows")
     predict.add_argument("--target", required=True, metavar="HOST:PORT")
     predict.add_argument("--input", required=True, metavar="FILE", help="rows: .csv with a header, or .jsonl")
@@ -122,7 +132,7 @@ def _is_known(dataset: str) -> bool:
 
 
 def _run(options) -> int:
-    from pipeline import console, datasets, run
+    from pipeline import datasets, run
     from pipeline.config import RunConfig
     from pipeline.layout import RunLayout
 
@@ -131,11 +141,28 @@ def _run(options) -> int:
     # What --smoke makes must never stand beside, or be compared with, a model that was trained.
     layout = RunLayout.below(options.root, f"{spec.name}-smoke" if options.smoke else spec.name)
     layout.check_writable()
+    return _logged(layout, lambda: run.run(spec, config, layout, options.data_dir))
+
+
+def _refresh(options) -> int:
+    from pipeline import refresh
+    from pipeline.layout import RunLayout
+
+    served = _served(options).resolve()
+    layout = RunLayout(served.parents[1])
+    layout.check_writable()
+    return _logged(layout, lambda: refresh.refresh(served, options.catalog, options.side))
+
+
+def _logged(layout, work) -> int:
+    """Runs what pushes a model, with its diagnostics in a log below the layout; returns the exit status."""
+    from pipeline import console
+
     console.set_environment()
     log = layout.logs / f"{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
     with console.quiet(log) as logger, console.leave_on_interrupt(_KEPT):
         try:
-            pushed = run.run(spec, config, layout, options.data_dir)
+            pushed = work()
         except UserError:
             raise
         except Exception as error:
@@ -178,17 +205,24 @@ def _preview(options) -> None:
 
 
 def _serve(options) -> None:
-    from pipeline import console, datasets
+    from pipeline import console
+
+    served = _served(options)
+    console.set_environment()
+    from serving.server import serve
+
+    serve(str(served), served.name, host=options.host, port=options.port, port_file=options.port_file)
+
+
+def _served(options) -> pathlib.Path:
+    """The folder of the versions of the model that the options choose."""
+    from pipeline import datasets
     from pipeline.layout import find_serving
 
     dataset = options.dataset
     if dataset and _is_known(dataset):
         dataset = datasets.load(dataset).name
-    served = find_serving(options.root, dataset, options.model)
-    console.set_environment()
-    from serving.server import serve
-
-    serve(str(served), served.name, host=options.host, port=options.port, port_file=options.port_file)
+    return find_serving(options.root, dataset, options.model)
 
 
 def _predict(options) -> None:

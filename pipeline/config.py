@@ -148,6 +148,21 @@ class Distillation(_Part):
     teacher_epochs: int = pydantic.Field(5, ge=1)
 
 
+class ColdStart(_Part):
+    """Embedding rows for items and users without clicks, made from their texts; with frozen text only.
+
+    Args:
+        enabled: whether the student is exported with rows for values that got none in
+            training, where text explains something of the rows that were trained.
+        catalogue: a CSV or JSONL file of further entries, with the log's columns.
+        side: whose entries they are: `item` or `user`.
+    """
+
+    enabled: bool = True
+    catalogue: str | None = None
+    side: Literal["item", "user"] = "item"
+
+
 class Evaluation(_Part):
     """The gate, on the whole test split.
 
@@ -221,6 +236,7 @@ class RunConfig(_Part):
     adaptation: Adaptation = Adaptation()
     alignment: Alignment = Alignment()
     distillation: Distillation = Distillation()
+    cold_start: ColdStart = ColdStart()
     evaluation: Evaluation = Evaluation()
     beam: Beam = Beam()
 

@@ -78,6 +78,11 @@ class RunLayout:
         return self.root / "schemas"
 
     @property
+    def catalogues(self) -> pathlib.Path:
+        """Files of catalogue entries, by their content."""
+        return self.root / "catalogues"
+
+    @property
     def dead_letters(self) -> pathlib.Path:
         """Malformed rows of a run that failed for them."""
         return self.root / "rejected"
@@ -140,12 +145,17 @@ def served_spec(served: pathlib.Path) -> DatasetSpec:
     Raises:
         UserError: it cannot be read.
     """
-    path = served / str(max(_versions(served))) / SERVED_SPEC
+    path = newest_version(served) / SERVED_SPEC
     try:
         return DatasetSpec.from_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         reason = str(error).partition("\n")[0]
         raise UserError(f"{path}: cannot be read as the specification of the served model: {reason}") from error
+
+
+def newest_version(served: pathlib.Path) -> pathlib.Path:
+    """The folder of a served model's newest version; see `find_serving`."""
+    return served / str(max(_versions(served)))
 
 
 def _versions(folder: pathlib.Path) -> list[int]:

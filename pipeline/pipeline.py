@@ -5,18 +5,11 @@ from __future__ import annotations
 import os
 
 from ml_metadata.proto import metadata_store_pb2
-from tfx.components import (
-    Evaluator,
-    InfraValidator,
-    Pusher,
-    SchemaGen,
-    StatisticsGen,
-    Transform,
-)
+from tfx.components import Evaluator, SchemaGen, StatisticsGen, Transform
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.orchestration import pipeline as tfx_pipeline
-from tfx.proto import infra_validator_pb2, pusher_pb2, transform_pb2
+from tfx.proto import transform_pb2
 from tfx.types import Channel, standard_artifacts
 
 from components.data_validator.component import DataValidator
@@ -26,13 +19,15 @@ from components.text_encoder.component import TextEncoder
 from components.textualiser.component import Textualiser
 from components.trainer.component import Trainer
 from models.spec.dataset_spec import DatasetSpec
-from pipeline.config import SERVING_TAG, RunConfig
+from pipeline.config import RunConfig
 from pipeline.evaluation import eval_config
+from pipeline.gate import gate
 from pipeline.resolvers import PreviousBlessedModelStrategy, PreviousStatisticsStrategy
 
 ADAPTER = "LanguageAdapter"
 STUDENT, PLAIN, ALIGNMENT = "DistillationTrainer", "PlainTrainer", "AlignmentTrainer"
-GATE, PLAIN_EVALUATOR = "Evaluator", "PlainEvaluator"
+COLD_START, COLD_START_RUN_FN = "ColdStart", "pipeline.run_fns.cold_start.run_fn"
+PLAIN_EVALUATOR = "PlainEvaluator"
 
 
 def create_pipeline(
@@ -171,7 +166,7 @@ def create_pipeline(
     # What a trainer that reads text is given: vectors, or the language model to be trained further.
     text_inputs = {"text_vectors": text_vectors} if frozen else {"adapted_language_model": adapted}
 
-    def trainer(name: str, run_fn: str, groups: tuple[str, ...], base_model=None, **inputs) -> Trainer:
+    def trainer(name: str, run_fn: str, groups: tuple[str, ...], **inputs) -> Trainer:
         # A trainer is given only the settings that it reads, so that changing another's
         # leaves its result reusable.
         settings = config.model_dump(include=set(groups), mode="json")
@@ -185,16 +180,15 @@ def create_pipeline(
             custom_config["language_model_fingerprint"] = language_model_fingerprint
         return Trainer(
             run_fn=run_fn,
-            examples=transform.outputs["transformed_examples"],
             transform_graph=transform.outputs["transform_graph"],
-            base_model=base_model,
-            **inputs,
+            **{"examples": transform.outputs["transformed_examples"], **inputs},
             custom_config=custom_config,
         ).with_id(name)
 
-    model_keys = (
-        "backbone", "backbone_options", "embedding_dim", "history_pooling", "mixed_precision", "seed", "training")
-    text_keys = ("language_model", "text_mode", "max_tokens", "alignment")
+    structure_keys = ("backbone", "backbone_options", "embedding_dim", "history_pooling")
+    model_keys = structure_keys + ("mixed_precision", "seed", "training")
+    language_keys = ("language_model", "text_mode", "max_tokens")
+    text_keys = language_keys + ("alignment",)
 
     # The same backbone without any text: what alignment and distillation are measured against.
     if config.plain_backbone:
@@ -216,51 +210,28 @@ def create_pipeline(
         STUDENT, "pipeline.run_fns.distillation.run_fn", model_keys + text_keys + ("distillation",),
         base_model=alignment_trainer.outputs["model"], **text_inputs)
 
+    # Items and users without clicks get rows made from their texts; nothing is trained for them.
+    model, cold_start = distillation_trainer.outputs["model"], []
+    if frozen and config.cold_start.enabled:
+        cold_start.append(trainer(
+            COLD_START, COLD_START_RUN_FN, structure_keys + language_keys + ("text_form", "cold_start"),
+            examples=textualiser.outputs["textualised_examples"], eval_splits=["validation", "test"],
+            base_model=model, text_vectors=text_vectors, adapted_language_model=adapted))
+        model = cold_start[0].outputs["model"]
+
     # The model that must not be made worse.
     baseline = Resolver(
         strategy_class=PreviousBlessedModelStrategy,
         model=Channel(type=standard_artifacts.Model),
         model_blessing=Channel(type=standard_artifacts.ModelBlessing),
-        candidate=distillation_trainer.outputs["model"],
+        candidate=model,
     ).with_id("LastBlessedModel")
 
-    # AUC, logloss, calibration by slice; the gate.
-    evaluator = Evaluator(
-        examples=example_gen.outputs["examples"],
-        model=distillation_trainer.outputs["model"],
-        baseline_model=baseline.outputs["model"],
-        eval_config=eval_config(spec, config.evaluation),
-        example_splits=["test"],
-    ).with_id(GATE)
-
-    nodes += [alignment_trainer, distillation_trainer, baseline, evaluator]
-
-    # Whether stock TensorFlow Serving loads the model and answers.
-    infra_blessing = None
-    if infra_validation:
-        infra_validator = InfraValidator(
-            model=distillation_trainer.outputs["model"],
-            examples=example_gen.outputs["examples"],
-            serving_spec=infra_validator_pb2.ServingSpec(
-                tensorflow_serving=infra_validator_pb2.TensorFlowServing(tags=[SERVING_TAG]),
-                local_docker=infra_validator_pb2.LocalDockerConfig()),
-            request_spec=infra_validator_pb2.RequestSpec(
-                tensorflow_serving=infra_validator_pb2.TensorFlowServingRequestSpec(
-                    signature_names=["serving_default"]),
-                split_name="test", num_examples=10),
-        )
-        infra_blessing = infra_validator.outputs["blessing"]
-        nodes.append(infra_validator)
-
-    # Only what passed the gate is served.
-    pusher = Pusher(
-        model=distillation_trainer.outputs["model"],
-        model_blessing=evaluator.outputs["blessing"],
-        infra_blessing=infra_blessing,
-        push_destination=pusher_pb2.PushDestination(
-            filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=serving_dir)),
-    )
-    nodes.append(pusher)
+    nodes += [
+        alignment_trainer, distillation_trainer, *cold_start, baseline,
+        *gate(model, baseline.outputs["model"], example_gen.outputs["examples"], eval_config(spec, config.evaluation),
+              serving_dir, infra_validation),
+    ]
 
     return tfx_pipeline.Pipeline(
         pipeline_name=pipeline_name,

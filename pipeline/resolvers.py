@@ -1,9 +1,9 @@
-"""Which earlier artifact a run is compared with.
+"""Which earlier artifact a run is compared with, or goes on from.
 
 TFX's own strategies take the latest artifact there is, which in a repeated run is the
 run's own: the student would be its own baseline, the Evaluator's inputs would change,
-and nothing after it could be reused. These take the latest one that is older than the
-current run's.
+and nothing after it could be reused. The `Previous` ones take the latest that is older
+than the current run's.
 """
 
 from __future__ import annotations
@@ -42,6 +42,28 @@ class PreviousBlessedModelStrategy(latest_blessed_model_strategy.LatestBlessedMo
         found = self._resolve(
             {"model": older, "model_blessing": list(input_dict["model_blessing"])}, "model", "model_blessing")
         return {**found, "candidate": input_dict["candidate"]}
+
+
+class ArtifactsStrategy(resolver.ResolverStrategy):
+    """Resolves each input to the one artifact that is named.
+
+    Args:
+        ids: artifact id by input.
+
+    Example:
+
+    ```python
+    resolver = Resolver(
+        strategy_class=ArtifactsStrategy, config={"ids": {"served": 23}}, served=Channel(type=Model))
+    ```
+    """
+
+    def __init__(self, ids: dict[str, int]):
+        self._ids = ids
+
+    def resolve_artifacts(self, store, input_dict):
+        """See the class."""
+        return {key: [a for a in found if a.id == self._ids[key]] for key, found in input_dict.items()}
 
 
 class PreviousStatisticsStrategy(resolver.ResolverStrategy):

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import logging
+import os
 import pathlib
 import shutil
 import time
@@ -15,6 +16,7 @@ from models.spec.dataset_spec import DatasetSpec
 from models.spec.errors import UserError
 from models.spec.text_form import PROSE
 from pipeline import datasets
+from pipeline.catalogue import Catalogue
 from pipeline.config import SERVING_TAG, RunConfig
 from pipeline.console import LOGGER
 from pipeline.layout import RunLayout
@@ -85,6 +87,7 @@ def prepare(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: s
     if not spec.text_sides:
         raise UserError(f"dataset {spec.name}: no feature has a text, so there is nothing to align with a language "
                         "model; give at least one feature the key text")
+    config = _with_catalogue(config, spec, layout)
     _log.info("loading the libraries ...")
     # TFX takes 20 to 40 seconds to import, so wrong arguments have been refused before.
     from tfx.orchestration import metadata
@@ -154,10 +157,7 @@ def resolve_source(spec: DatasetSpec, layout: RunLayout, data_dir: str | None) -
 
 
 def _with_schema(config: RunConfig, layout: RunLayout) -> RunConfig:
-    """The configuration with an imported schema checked, and named by what is in it.
-
-    TFX goes by a schema's path alone: a file that was mended would not be read again.
-    """
+    """The configuration with an imported schema checked, and named by what is in it."""
     path = config.data.schema_path
     if path is None:
         return config
@@ -165,14 +165,43 @@ def _with_schema(config: RunConfig, layout: RunLayout) -> RunConfig:
     from google.protobuf import text_format
 
     try:
-        content = pathlib.Path(path).read_bytes()
         tfdv.load_schema_text(path)
+        kept = keep(path, layout.schemas, "schema.pbtxt")
     except (OSError, text_format.ParseError) as error:
         raise UserError(f"data.schema_path: {path}: cannot be read as a schema: {error}") from error
-    kept = layout.schemas / hashlib.sha256(content).hexdigest()[:16] / "schema.pbtxt"
+    return config.model_copy(update={"data": config.data.model_copy(update={"schema_path": str(kept)})})
+
+
+def _with_catalogue(config: RunConfig, spec: DatasetSpec, layout: RunLayout) -> RunConfig:
+    """The configuration with its catalogue checked, and named by what is in it."""
+    options = config.cold_start
+    if options.catalogue is None:
+        return config
+    try:
+        catalogue = Catalogue.read(options.catalogue, spec, options.side)
+    except UserError as error:
+        raise UserError(f"cold_start.catalogue: {error}") from error
+    for reason in catalogue.rejected:
+        _log.info("WARNING: cold_start.catalogue: %s", reason)
+    kept = keep(options.catalogue, layout.catalogues)
+    return config.model_copy(update={"cold_start": options.model_copy(update={"catalogue": str(kept)})})
+
+
+def keep(path: str | os.PathLike, folder: pathlib.Path, name: str | None = None) -> pathlib.Path:
+    """A copy of a file, in a place that its content decides.
+
+    TFX goes by a path alone: a file that was mended would not be read again.
+
+    Args:
+        path: the file.
+        folder: where copies are kept.
+        name: of the copy; that of the file when absent.
+    """
+    content = pathlib.Path(path).read_bytes()
+    kept = folder / hashlib.sha256(content).hexdigest()[:16] / (name or pathlib.Path(path).name)
     kept.parent.mkdir(parents=True, exist_ok=True)
     kept.write_bytes(content)
-    return config.model_copy(update={"data": config.data.model_copy(update={"schema_path": str(kept)})})
+    return kept
 
 
 def _has_image(name: str) -> bool:

@@ -6,14 +6,18 @@ import dataclasses
 import pathlib
 import shlex
 
+from models.catalogue_rows import read_summary
 from models.spec.dataset_spec import DatasetSpec
 from pipeline.config import RunConfig
 from pipeline.evaluation import AUC, CALIBRATION, COUNT, LOGLOSS
+from pipeline.gate import GATE
 from pipeline.layout import RunLayout
 from pipeline.local_runner import ComponentRun, LocalRunner
-from pipeline.pipeline import GATE, PLAIN_EVALUATOR
+from pipeline.pipeline import COLD_START, PLAIN_EVALUATOR
 from pipeline.run_inspection import Evaluated, RunInspection
 from pipeline.verdict import NOT_PUSHED, PUSHED
+
+FIGURES_HEADER = f"  {'test split':<28}{'AUC':>9}{'logloss':>10}{'calibration':>13}{'rows':>11}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +34,8 @@ class RunSummary:
         ingestion: counts of rows, see `components.artifacts.IngestionReport`.
         components: how each component went.
         seconds: wall time of everything.
+        cold_start: by feature, how many new values got a row and what share of the rows'
+            variance texts explain; empty where it is off.
         plain: figures of the plain backbone, when it was trained.
         student: figures of the student.
         verdict: `PUSHED` or `NOT PUSHED`.
@@ -46,6 +52,7 @@ class RunSummary:
     ingestion: dict
     components: list[ComponentRun]
     seconds: float
+    cold_start: dict[str, dict]
     plain: Evaluated | None
     student: Evaluated
     verdict: str
@@ -75,14 +82,15 @@ class RunSummary:
             f"  text        {self.language_model['name']}, {self.language_model['text_mode']}"
             + (f", adapted for {epochs} epoch{'s' * (epochs > 1)}" if epochs else "")
             + ("" if self.language_model["pretrained"] else " (UNTRAINED: for tests only)"),
+            *([f"  cold start  {self._new_rows}"] if self.cold_start else []),
             f"  time        {self.seconds:.0f} s: " + ", ".join(
                 f"{c.node} " + ("reused" if c.cached else f"{c.seconds:.0f} s") for c in self.components),
             "",
-            f"  {'test split':<28}{'AUC':>9}{'logloss':>10}{'calibration':>13}{'rows':>11}",
+            FIGURES_HEADER,
         ]
         if self.plain:
-            lines.append(_figures(f"plain {self.backbone}", self.plain.overall))
-        lines.append(_figures("student", self.student.overall))
+            lines.append(figures(f"plain {self.backbone}", self.plain.overall))
+        lines.append(figures("student", self.student.overall))
         if self.plain:
             lines.append(_differences(self.plain.overall, self.student.overall))
         lines += ["", f"  verdict     {self.verdict}" + "".join(f"\n              {r}" for r in self.reasons)]
@@ -96,6 +104,12 @@ class RunSummary:
             f"  next        {self._next}",
         ]
         return "\n".join(lines)
+
+    @property
+    def _new_rows(self) -> str:
+        return "the student has rows made from texts: " + ", ".join(
+            f"{values['rows']:,} of {name} ({values['explained']:.1%} explained)"
+            for name, values in self.cold_start.items())
 
     @property
     def _next(self) -> str:
@@ -123,6 +137,7 @@ def summarise(
         ingestion=inspection.ingestion(),
         components=runner.components,
         seconds=seconds,
+        cold_start=read_summary(run) if (run := inspection.uri(COLD_START, "model_run")) else {},
         plain=inspection.evaluated(PLAIN_EVALUATOR),
         student=inspection.evaluated(GATE),
         verdict=PUSHED if pushed else NOT_PUSHED,
@@ -132,7 +147,8 @@ def summarise(
     )
 
 
-def _figures(name: str, values: dict[str, float]) -> str:
+def figures(name: str, values: dict[str, float]) -> str:
+    """One model's line below `FIGURES_HEADER`."""
     return (f"  {name:<28}{values[AUC]:>9.4f}{values[LOGLOSS]:>10.4f}{values[CALIBRATION]:>13.3f}"
             f"{int(values[COUNT]):>11,}")
 

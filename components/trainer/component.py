@@ -1,6 +1,8 @@
-"""Trainer: TFX's Trainer with the text vectors and the adapted language model as further inputs."""
+"""Trainer: TFX's Trainer with the text vectors, the adapted language model and an earlier run as further inputs."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
@@ -28,6 +30,7 @@ class TrainerSpec(ComponentSpec):
         "base_model": ChannelParameter(type=standard_artifacts.Model, optional=True),
         "text_vectors": ChannelParameter(type=standard_artifacts.Examples, optional=True),
         "adapted_language_model": ChannelParameter(type=AdaptedLanguageModel, optional=True),
+        "base_run": ChannelParameter(type=standard_artifacts.ModelRun, optional=True),
     }
     OUTPUTS = {
         "model": ChannelParameter(type=standard_artifacts.Model),
@@ -40,17 +43,20 @@ class Trainer(base_component.BaseComponent):
 
     TFX's Trainer has no input for anything but examples, a graph and a base model; the
     alignment also needs the vectors of the distinct texts, or the language model that
-    was adapted to them.
+    was adapted to them, and a refresh what an earlier run left.
 
     Args:
         run_fn: dotted path of a function of `fn_args`.
-        examples: transformed examples with the splits `train` and `validation`.
-        transform_graph: the transform graph they were made with.
+        examples: examples with the splits `train` and `validation`; transformed, but for a
+            `run_fn` that says otherwise.
+        transform_graph: the transform graph of the model.
         custom_config: settings for `run_fn`, serialisable as JSON.
         base_model: the model to start from.
         text_vectors: vectors of the distinct texts, from `TextEncoder`.
-        adapted_language_model: what is fine-tuned, from `LanguageAdapter`; absent, the
-            language model as it is.
+        adapted_language_model: what is fine-tuned, or encodes, from `LanguageAdapter`;
+            absent, the language model as it is.
+        base_run: the `model_run` of an earlier run of the same `run_fn`.
+        eval_splits: the splits that `run_fn` is given as `eval_files`.
 
     Outputs `model` and `model_run` (TensorBoard logs, training history).
 
@@ -79,6 +85,8 @@ class Trainer(base_component.BaseComponent):
         base_model: types.BaseChannel | None = None,
         text_vectors: types.BaseChannel | None = None,
         adapted_language_model: types.BaseChannel | None = None,
+        base_run: types.BaseChannel | None = None,
+        eval_splits: Sequence[str] = ("validation",),
     ):
         super().__init__(
             TrainerSpec(
@@ -88,8 +96,9 @@ class Trainer(base_component.BaseComponent):
                 base_model=base_model,
                 text_vectors=text_vectors,
                 adapted_language_model=adapted_language_model,
+                base_run=base_run,
                 train_args=trainer_pb2.TrainArgs(splits=["train"]),
-                eval_args=trainer_pb2.EvalArgs(splits=["validation"]),
+                eval_args=trainer_pb2.EvalArgs(splits=eval_splits),
                 custom_config=json_utils.dumps(custom_config),
                 model=types.Channel(type=standard_artifacts.Model),
                 model_run=types.Channel(type=standard_artifacts.ModelRun),

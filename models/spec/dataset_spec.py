@@ -15,6 +15,8 @@ from models.spec.source import Source
 from models.spec.split_rule import SplitRule
 
 LABEL = "label"
+# Whose entries have an embedding of their own; a context has none.
+ENTITY_SIDES = ("user", "item")
 OPENINGS = {"user": "This is a user", "item": "This is an item", "context": "This is the context"}
 
 
@@ -29,6 +31,9 @@ class DatasetSpec(SpecPart):
         split: how rows are divided.
         openings: how each side's part of the sentence begins, as
             `{user: This is a user, item: This is a movie}`.
+        ids: what an entry of a side is known by, as `{item: [movie_id, title]}`: categorical
+            features whose values belong to one entry each, the id first. By default the
+            side's first categorical feature whose name ends in `id`.
         features: the features, in the order the sentence names them.
         slices: names of features whose values define the evaluation's slices.
 
@@ -46,6 +51,7 @@ class DatasetSpec(SpecPart):
     label: LabelRule = pydantic.Field(examples=["{column: clicked}"])
     split: SplitRule = SplitRule()
     openings: dict[str, str] = {}
+    ids: dict[str, tuple[str, ...]] = {}
     features: tuple[Feature, ...] = pydantic.Field(
         min_length=1, examples=["[{name: city, side: user, kind: categorical}]"])
     slices: tuple[str, ...] = ()
@@ -53,11 +59,16 @@ class DatasetSpec(SpecPart):
     @pydantic.field_validator("openings")
     @classmethod
     def _openings_per_side(cls, value: dict[str, str]) -> dict[str, str]:
-        unknown = sorted(set(value) - set(SIDES))
-        if unknown:
-            raise ValueError(f"{unknown[0]!r} is no side{did_you_mean(unknown[0], SIDES)}; the sides are "
-                             f"{', '.join(SIDES)}")
+        _check_sides(value, SIDES)
         return {**OPENINGS, **value}
+
+    @pydantic.field_validator("ids", mode="before")
+    @classmethod
+    def _one_id_or_several(cls, value):
+        if not isinstance(value, dict):
+            return value
+        _check_sides(value, ENTITY_SIDES)
+        return {side: (names,) if isinstance(names, str) else names for side, names in value.items()}
 
     @pydantic.model_validator(mode="after")
     def _references(self) -> DatasetSpec:
@@ -68,6 +79,7 @@ class DatasetSpec(SpecPart):
                              "own, and its column with the key column")
         for feature in self.features:
             self._check_feature(feature)
+        self._check_ids()
         self._check_slices()
         self._check_columns()
         if not any(f.model for f in self.features):
@@ -100,6 +112,14 @@ class DatasetSpec(SpecPart):
         if name not in items:
             raise ValueError(f"{where}: {name!r} is no categorical item feature{did_you_mean(name, items)}; "
                              f"use one of them: {', '.join(items) or 'there is none yet, add one'}")
+
+    def _check_ids(self) -> None:
+        for side, names in self.ids.items():
+            fit = [f.name for f in self.side(side) if f.kind == "categorical" and f.model]
+            for name in names:
+                if name not in fit:
+                    raise ValueError(f"ids.{side}: {name!r} is no categorical {side} feature that the ID model reads"
+                                     f"{did_you_mean(name, fit)}; there are: {', '.join(fit) or 'none'}")
 
     def _check_slices(self) -> None:
         fit = [f.name for f in self.features if f.kind in ("categorical", "set")]
@@ -139,6 +159,13 @@ class DatasetSpec(SpecPart):
             if feature.name == name:
                 return feature
         raise KeyError(name)
+
+    def entity_ids(self, side: str) -> tuple[str, ...]:
+        """What an entry of a side is known by, its id first; see `ids`. Empty where nothing is its id."""
+        if side in self.ids:
+            return self.ids[side]
+        named = (f.name for f in self.side(side) if f.kind == "categorical" and f.model)
+        return tuple(name for name in named if name.lower().endswith("id"))[:1] if side in ENTITY_SIDES else ()
 
     @property
     def model_features(self) -> tuple[Feature, ...]:
@@ -216,3 +243,10 @@ class DatasetSpec(SpecPart):
             return cls.model_validate(data)
         except pydantic.ValidationError as error:
             raise UserError(explain(where, error, cls, data, tree)) from error
+
+
+def _check_sides(given: dict, sides: tuple[str, ...]) -> None:
+    unknown = sorted(set(map(str, given)) - set(sides))
+    if unknown:
+        raise ValueError(f"{unknown[0]!r} is no side{did_you_mean(unknown[0], sides)}; the sides are "
+                         f"{', '.join(sides)}")

@@ -70,7 +70,7 @@ class Stage:
         self.tft_output = tft.TFTransformOutput(transform_output)
         self.fields = fields(self.spec, self.tft_output)
         self._patterns = files
-        self._tables = TextTable.load(text_vectors) if text_vectors else None
+        self.text_tables = TextTable.load(text_vectors) if text_vectors else None
         self._adapted = adapted_language_model
         # Checkpoints belong to this very data and configuration: anything else starts afresh.
         key = json.dumps(
@@ -111,22 +111,28 @@ class Stage:
         return precision.precision(self.config.mixed_precision)
 
     def new_ctr_model(self) -> CTRModel:
-        """A new ID model, built, with initial weights."""
-        model = CTRModel(
+        """A new ID model with initial weights."""
+        return CTRModel(
             self.fields, backbone=self.config.backbone, embedding_dim=self.config.embedding_dim,
             backbone_options=self.config.backbone_options, embedding_l2=self.config.training.embedding_l2,
             history_pooling=self.config.history_pooling)
-        self.build(model)
-        return model
 
     def new_tower(self):
         """The text tower of the text mode."""
         if self.config.text_mode == FROZEN:
-            return TextTower({name: table.vectors for name, table in self._tables.items()})
-        language_model = (
-            adapted_language_model.load(self._adapted) if self._adapted
-            else LanguageModel.load(self.config.language_model))
+            return TextTower({name: table.vectors for name, table in self.text_tables.items()})
+        language_model = self.language_model()
         return LanguageTower(language_model.backbone, language_model.pad_id)
+
+    def language_model(self) -> LanguageModel:
+        """The language model, adapted to the log where the run adapts it."""
+        if self._adapted:
+            return adapted_language_model.load(self._adapted)
+        return LanguageModel.load(self.config.language_model)
+
+    def vocabulary(self, feature: str) -> list[str]:
+        """The values of a feature that have a row of their own, in the order of their ids, which begin at 1."""
+        return [v.decode("utf-8", "replace") for v in self.tft_output.vocabulary_by_name(f"{feature}_vocabulary")]
 
     def build(self, model) -> None:
         """Creates a model's weights by running it on a few rows."""
@@ -145,12 +151,12 @@ class Stage:
             text: whether the text is read too, where the stage has any.
         """
         dataset = input_pipeline.make_dataset(
-            self._files(split),
+            self.files(split),
             self.tft_output.transformed_feature_spec(),
             batch_size,
             shuffle_buffer=self.config.training.shuffle_buffer if training_order else 0,
             seed=self.config.seed,
-            text_tables=self._tables if text else None,
+            text_tables=self.text_tables if text else None,
             tokenize=self._tokenize if text else None,
             drop_remainder=training_order,
         )
@@ -168,7 +174,7 @@ class Stage:
     def rows(self, split: str) -> int:
         """How many rows a split has."""
         if split not in self._rows:
-            self._rows[split] = input_pipeline.count_rows(self._files(split))
+            self._rows[split] = input_pipeline.count_rows(self.files(split))
         return self._rows[split]
 
     def fit(self, model, part: str, train, validation, *, epochs: int, monitor: str, mode: str, patience: int):
@@ -196,5 +202,6 @@ class Stage:
         """Shows one line of progress."""
         _log.info("%s: %s", self.name, line)
 
-    def _files(self, split: str) -> list[str]:
+    def files(self, split: str) -> list[str]:
+        """The files of a split."""
         return sorted(file for pattern in self._patterns[split] for file in tf.io.gfile.glob(pattern))

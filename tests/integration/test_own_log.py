@@ -88,7 +88,7 @@ def test_parquet_killed_and_resumed(ctrl, tmp_path):
 def test_killed_in_every_component(ctrl, tmp_path):
     _kill_and_resume(ctrl, tmp_path, [
         "ExampleGen", "StatisticsGen", "Textualiser", "TextEncoder", "Transform", "AlignmentTrainer",
-        "PlainTrainer", "DistillationTrainer", "PlainEvaluator", "Evaluator"])
+        "PlainTrainer", "DistillationTrainer", "PlainEvaluator", "ColdStart", "Evaluator"])
 
 
 def test_finetuned_language_model_leaves_no_trace_in_the_exported_graph(ctrl, tmp_path):

@@ -57,7 +57,8 @@ def test_the_metadata_say_which_language_model_it_was(run, root):
         metadata.sqlite_metadata_connection_config(str(root / "sample-smoke" / "metadata.sqlite")))
     models = [a.custom_properties for a in store.get_artifacts_by_type("Model")]
     students = [m for m in models if "language_model" in m]
-    assert len(models) == 3 and len(students) == 2
+    # Alignment, plain, and the student before and after new entries got their rows; the plain one reads no text.
+    assert len(models) == 4 and len(students) == 3
     assert all(m["language_model"].string_value == "minilm" for m in students)
     assert all(m["language_model_pretrained"].int_value == 1 for m in students)
 
@@ -120,7 +121,7 @@ def test_the_exported_graph_scores_like_the_keras_model(root, version):
 def test_a_second_run_with_nothing_changed_reuses_everything(ctrl, run, root, version):
     again = ctrl("run", "--dataset", "sample", "--root", root, "--smoke")
     states = components(again.stdout)
-    assert len(states) == 13 and set(states.values()) == {"reused"}
+    assert len(states) == 14 and set(states.values()) == {"reused"}
     assert "verdict     PUSHED" in again.stdout
     assert [version] == list(version.parent.iterdir())
 
@@ -166,6 +167,114 @@ def test_the_pushed_model_answers_over_grpc(ctrl, run, root, version, tmp_path):
 
     expected = _probabilities(version, [to_example(datasets.load("sample"), row) for row in table])
     np.testing.assert_allclose(served, expected, atol=1e-5)
+
+
+CATALOGUE = """\
+item_id,title,category,brand,price,tags
+new-1,Blue Kettle,kitchen,Gladwyn,31.5,eco|new
+i078,Trehean Planter,garden,Kestrelle,65.56,eco
+new-2,Red Robot,toys,Lumora,cheap,
+"""
+NEW = {"item_id": ["new-1"], "title": ["Blue Kettle"], "category": ["kitchen"], "brand": ["Gladwyn"], "price": [31.5],
+       "tags": ["eco", "new"]}
+NOBODY_KNOWS = {**NEW, "item_id": ["nothing"], "title": ["No such thing"]}
+
+
+@pytest.fixture(scope="module")
+def watcher(run, version):
+    """What `ctrl serve` follows the versions with."""
+    from serving.version_watcher import VersionWatcher
+
+    found = VersionWatcher(str(version.parent), "ctr")
+    found.poll(settle=False)
+    assert found.current.version == int(version.name)
+    return found
+
+
+@pytest.fixture(scope="module")
+def refreshed(ctrl, run, root, watcher, tmp_path_factory):
+    path = tmp_path_factory.mktemp("catalogue") / "items.csv"
+    path.write_text(CATALOGUE, encoding="utf-8")
+    return ctrl("refresh", "--root", root, "--catalog", path)
+
+
+@pytest.fixture(scope="module")
+def second_version(refreshed, version) -> pathlib.Path:
+    return max(version.parent.iterdir(), key=lambda folder: int(folder.name))
+
+
+def test_a_refresh_says_what_it_did(refreshed, version, second_version):
+    assert "1 new, 1 already known, 1 rejected" in refreshed.stdout
+    assert "items.csv, line 4: column 'price' is 'cheap', not a number" in refreshed.stdout
+    assert "1 of item_id" in refreshed.stdout and "verdict     PUSHED" in refreshed.stdout
+    assert list(components(refreshed.stdout)) == ["ColdStart", "Evaluator", "Pusher"]
+    assert str(second_version) in refreshed.stdout and int(second_version.name) > int(version.name)
+    assert refreshed.stderr == "" and not any(word in refreshed.stdout for word in NOISE)
+
+
+def test_a_refreshed_model_knows_the_new_item_and_scores_the_others_as_before(root, version, second_version):
+    rows = _test_rows(root)
+    users = [raw_example.decode(row) for row in rows[:20]]
+    new, unknown = ([raw_example.encode({**user, **item}) for user in users] for item in (NEW, NOBODY_KNOWS))
+    before, after = (
+        np.split(_probabilities(folder, [*rows, *unknown, *new]), [len(rows), len(rows) + 20])
+        for folder in (version, second_version))
+    np.testing.assert_allclose(after[0], before[0], atol=1e-6)
+    np.testing.assert_allclose(after[1], before[1], atol=1e-6)
+    # Before, the new item is one of those that nobody knows.
+    np.testing.assert_allclose(before[2], before[1], atol=1e-6)
+    assert np.abs(after[2] - before[2]).min() > 1e-4
+    assert_pure_id(str(second_version))
+
+
+def test_a_running_server_loads_the_refreshed_version(watcher, second_version):
+    watcher.poll(settle=False)
+    assert watcher.current.version == int(second_version.name) and not watcher.failures
+
+
+def test_the_gate_compared_the_refreshed_model_with_the_served_one(root, refreshed):
+    from ml_metadata import metadata_store
+    from tfx.orchestration import metadata
+
+    store = metadata_store.MetadataStore(
+        metadata.sqlite_metadata_connection_config(str(root / "sample-smoke" / "metadata.sqlite")))
+    first, second = sorted(store.get_artifacts_by_type("PushedModel"), key=lambda a: a.id)
+    blessing = max(store.get_artifacts_by_type("ModelBlessing"), key=lambda a: a.id).custom_properties
+    pushed = [_input(store, _maker(store, a.id), "model") for a in (first, second)]
+    assert [blessing["baseline_model_id"].int_value, blessing["current_model_id"].int_value] == pushed
+    assert blessing["blessed"].int_value == 1
+    # Both were made from the same student.
+    assert len({_input(store, _maker(store, model), "base_model") for model in pushed}) == 1
+
+
+@pytest.mark.long
+def test_a_second_refresh_adds_to_the_first_and_a_third_has_nothing_to_do(
+        ctrl, root, second_version, tmp_path):
+    catalogue = tmp_path / "items.csv"
+    catalogue.write_text(CATALOGUE.replace("cheap", "10"), encoding="utf-8")
+    again = ctrl("refresh", "--root", root, "--catalog", catalogue)
+    assert "1 new, 2 already known, 0 rejected" in again.stdout
+    third = max(second_version.parent.iterdir(), key=lambda folder: int(folder.name))
+    assert third != second_version
+    rows = [*_test_rows(root), raw_example.encode(NEW)]
+    np.testing.assert_allclose(_probabilities(third, rows), _probabilities(second_version, rows), atol=1e-6)
+    last = ctrl("refresh", "--root", root, "--catalog", catalogue)
+    assert "0 new, 3 already known, 0 rejected" in last.stdout and "nothing to add" in last.stdout
+    # A run in which nothing changed is reused as before.
+    run = ctrl("run", "--dataset", "sample", "--root", root, "--smoke")
+    assert set(components(run.stdout).values()) == {"reused"}
+
+
+def _maker(store, artifact: int) -> int:
+    """The execution that wrote an artifact: the first that had it as its output."""
+    return min(e.execution_id for e in store.get_events_by_artifact_ids([artifact]) if e.type == e.OUTPUT)
+
+
+def _input(store, execution: int, key: str) -> int:
+    (found,) = (
+        e.artifact_id for e in store.get_events_by_execution_ids([execution])
+        if e.type == e.INPUT and e.path.steps[0].key == key)
+    return found
 
 
 def _test_rows(root) -> list[bytes]:

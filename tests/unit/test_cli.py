@@ -73,7 +73,7 @@ def _raising(error):
     return raise_it
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["preview"], ["serve"], ["predict"]])
+@pytest.mark.parametrize("command", [[], ["run"], ["preview"], ["serve"], ["refresh"], ["predict"]])
 def test_help_imports_nothing_heavy(command):
     code = (
         "import sys; from pipeline.cli import main\n"
@@ -213,6 +213,21 @@ def test_serve_takes_the_model_of_a_name_or_of_a_specification(fake_serve, tmp_p
     assert fake_serve.calls.pop()[0] == (str(served), "ctr")
     assert cli.main(["serve", "--model", "wide", "--root", str(tmp_path / "ctrl_root")]) == 0
     assert fake_serve.calls.pop()[0] == (str(wide), "wide")
+
+
+def test_refresh_gets_the_served_model_the_catalogue_and_the_side(monkeypatch, tmp_path):
+    served, calls = _push(tmp_path / "ctrl_root"), []
+    monkeypatch.setattr("pipeline.refresh.refresh", lambda *arguments: calls.append(arguments) or len(calls) == 1)
+    assert cli.main(["refresh", "--dataset", "books", "--catalog", "items.csv"]) == 0
+    assert cli.main(["refresh", "--catalog", "users.csv", "--side", "user"]) == 3
+    assert calls == [(served, "items.csv", "item"), (served, "users.csv", "user")]
+
+
+def test_refresh_refuses_a_catalogue_before_it_loads_anything(capfd, tmp_path):
+    _push(tmp_path / "ctrl_root")
+    (tmp_path / "items.csv").write_text("title\nLamp\n", encoding="utf-8")
+    assert cli.main(["refresh", "--catalog", "items.csv"]) == 2
+    assert "ctrl refresh: dataset books: the side 'item' has no id" in capfd.readouterr().err
 
 
 def test_serve_without_a_model_is_a_users_error(fake_serve, capsys):

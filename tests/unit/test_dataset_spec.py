@@ -257,6 +257,34 @@ def test_every_key_is_explained_where_an_error_needs_it():
             assert not field.is_required() or field.examples, f"{model.__name__}.{key} has no example"
 
 
+def test_the_id_of_a_side_is_named_or_found_by_its_name():
+    text = """
+name: shop
+source: {format: csv, path: shop.csv}
+label: {column: clicked}
+features:
+- {name: segmentID, side: user, kind: categorical, model: false}
+- {name: userID, side: user, kind: categorical}
+- {name: city_id, side: user, kind: categorical}
+- {name: product, side: item, kind: categorical}
+- {name: title, side: item, kind: categorical}
+- {name: page_id, side: context, kind: categorical}
+"""
+    spec = parse(text)
+    assert [spec.entity_ids(side) for side in ("user", "item", "context")] == [("userID",), (), ()]
+    spec = parse(text + "ids: {item: [product, title], user: []}\n")
+    assert DatasetSpec.from_json(spec.to_json()).entity_ids("item") == ("product", "title")
+    assert spec.entity_ids("user") == ()
+    assert parse(text + "ids: {item: product}\n").entity_ids("item") == ("product",)
+    for ids, message in (
+        ("{item: titel}", r"ids.item: 'titel' is no categorical item feature .*did you mean 'title'.*product, title"),
+        ("{user: segmentID}", "'segmentID' is no categorical user feature that the ID model reads"),
+        ("{context: page_id}", "'context' is no side; the sides are user, item"),
+    ):
+        with pytest.raises(UserError, match=message):
+            parse(text + f"ids: {ids}\n")
+
+
 def test_parts_cannot_be_changed():
     with pytest.raises(pydantic.ValidationError):
         parse(SPEC).name = "other"

@@ -34,10 +34,11 @@ COMMON = {"ExampleGen", "StatisticsGen", "SchemaGen", "PreviousStatistics", "Dat
 
 
 @pytest.mark.parametrize(("settings", "more"), [
-    ([], {"TextEncoder", "PlainTrainer", "PlainEvaluator"}),
+    ([], {"TextEncoder", "PlainTrainer", "PlainEvaluator", "ColdStart"}),
     (["text_mode=finetune"], {"PlainTrainer", "PlainEvaluator"}),
-    (["plain_backbone=false"], {"TextEncoder"}),
-    (["adaptation.epochs=1"], {"LanguageAdapter", "TextEncoder", "PlainTrainer", "PlainEvaluator"}),
+    (["plain_backbone=false"], {"TextEncoder", "ColdStart"}),
+    (["cold_start.enabled=false"], {"TextEncoder", "PlainTrainer", "PlainEvaluator"}),
+    (["adaptation.epochs=1"], {"LanguageAdapter", "TextEncoder", "PlainTrainer", "PlainEvaluator", "ColdStart"}),
     (["adaptation.epochs=1", "text_mode=finetune"], {"LanguageAdapter", "PlainTrainer", "PlainEvaluator"}),
 ])
 def test_the_configuration_decides_on_the_components(tmp_path, settings, more):
@@ -57,6 +58,23 @@ def test_infra_validation_stands_before_the_push(tmp_path):
     assert found["InfraValidator"] in found["Pusher"].upstream_nodes
 
 
+@pytest.mark.parametrize(("settings", "last"), [
+    ([], "ColdStart"), (["cold_start.enabled=false"], "DistillationTrainer")])
+def test_what_is_evaluated_is_what_is_pushed(tmp_path, settings, last):
+    found = nodes(tmp_path, settings)
+    for name in ("LastBlessedModel", "Evaluator", "Pusher"):
+        assert found[last] in found[name].upstream_nodes
+
+
+def test_cold_start_reads_the_rows_of_all_splits_and_the_student(tmp_path):
+    found = nodes(tmp_path, ["adaptation.epochs=1"])
+    assert {n.id for n in found["ColdStart"].upstream_nodes} == {
+        "Textualiser", "Transform", "TextEncoder", "LanguageAdapter", "DistillationTrainer"}
+    properties = found["ColdStart"].exec_properties
+    assert json.loads(properties["train_args"])["splits"] == ["train"]
+    assert json.loads(properties["eval_args"])["splits"] == ["validation", "test"]
+
+
 def test_a_schema_can_be_imported(tmp_path):
     assert "ImportSchemaGen" in nodes(tmp_path, ["data.schema_path=schema.pbtxt"])
 
@@ -65,6 +83,9 @@ def test_a_setting_reaches_only_the_stages_that_read_it(tmp_path):
     first, second = nodes(tmp_path), nodes(tmp_path, ["distillation.weight=0"])
     changed = {n for n in first if first[n].exec_properties != second[n].exec_properties}
     assert changed == {"DistillationTrainer"}
+    # Another catalogue trains nothing anew.
+    filled = nodes(tmp_path, ["cold_start.catalogue=items.csv"])
+    assert {n for n in first if first[n].exec_properties != filled[n].exec_properties} == {"ColdStart"}
     third = nodes(tmp_path, ["evaluation.min_auc=0.7"])
     # The plain backbone is evaluated without a gate.
     assert {n for n in first if first[n].exec_properties != third[n].exec_properties} == {"Evaluator"}
@@ -102,6 +123,7 @@ def test_an_adapted_language_model_reaches_what_reads_text(tmp_path):
     finetuned = nodes(tmp_path, ["adaptation.epochs=1", "text_mode=finetune"])
     readers = {n for n, c in finetuned.items() if finetuned["LanguageAdapter"] in c.upstream_nodes}
     assert readers == {"AlignmentTrainer", "DistillationTrainer"}
+    assert frozen["LanguageAdapter"] in frozen["ColdStart"].upstream_nodes
 
 
 def test_adaptation_gathers_texts_that_are_not_gathered_otherwise(tmp_path):

@@ -2,7 +2,7 @@ import types
 
 from tfx.types import standard_artifacts
 
-from pipeline.resolvers import PreviousBlessedModelStrategy, PreviousStatisticsStrategy
+from pipeline.resolvers import ArtifactsStrategy, PreviousBlessedModelStrategy, PreviousStatisticsStrategy
 
 
 def model(number, task="task"):
@@ -43,6 +43,12 @@ def test_a_model_of_another_task_is_no_baseline():
         "model": [model(1), model(2, task="other")], "candidate": [model(3)],
         "model_blessing": [blessing(1, True, 10), blessing(2, True, 11)]})
     assert [m.id for m in found["model"]] == [1]
+
+
+def test_artifacts_are_resolved_by_name():
+    found = ArtifactsStrategy(ids={"served": 2, "student": 1}).resolve_artifacts(
+        None, {key: [model(1), model(2), model(3)] for key in ("served", "student")})
+    assert {key: [m.id for m in models] for key, models in found.items()} == {"served": [2], "student": [1]}
 
 
 def test_previous_statistics_are_older_and_were_accepted():

@@ -1,0 +1,122 @@
+"""A refresh on this machine, from the command's arguments to its summary."""
+
+from __future__ import annotations
+
+import logging
+import pathlib
+import shlex
+from typing import TYPE_CHECKING
+
+from models.spec.errors import UserError
+from pipeline.catalogue import Catalogue
+from pipeline.console import LOGGER
+from pipeline.layout import RunLayout, newest_version, served_spec
+from pipeline.verdict import NOT_PUSHED, PUSHED
+
+if TYPE_CHECKING:
+    from pipeline.run_inspection import RunInspection
+    from pipeline.served_lineage import ServedLineage
+
+_log = logging.getLogger(LOGGER)
+_SHOWN = 20
+
+
+def refresh(served: pathlib.Path, catalogue_path: str, side: str) -> bool:
+    """Adds a catalogue's new entries to the model that is served. Needs `console.quiet` around it.
+
+    Nothing is trained: the new rows come from the map that the run learnt, and every row
+    that the model has stays as it is.
+
+    Args:
+        served: the folder of the model's versions.
+        catalogue_path: a CSV or JSONL file with the log's columns.
+        side: whose entries they are, `item` or `user`.
+
+    Returns:
+        Whether the new version passed the gate and was pushed, or there was nothing to add.
+
+    Raises:
+        UserError: something in the catalogue is wrong, or the model has no use for it.
+    """
+    version = newest_version(served)
+    spec, layout = served_spec(served), RunLayout(served.parents[1])
+    catalogue = Catalogue.read(catalogue_path, spec, side)
+    _log.info("model %s", version)
+    _log.info("loading the libraries ...")
+    import tensorflow_transform as tft
+    from tfx.orchestration import metadata
+
+    from models.catalogue_rows import CatalogueRows
+    from pipeline.local_runner import LocalRunner
+    from pipeline.pipeline import COLD_START
+    from pipeline.refresh_pipeline import create_refresh_pipeline
+    from pipeline.run import execute, keep
+    from pipeline.run_inspection import RunInspection
+    from pipeline.served_lineage import ServedLineage
+
+    connection = metadata.sqlite_metadata_connection_config(str(layout.metadata))
+    lineage = ServedLineage(connection, version)
+    rows = CatalogueRows.load(lineage.uris[lineage.model_run])
+    ids = spec.entity_ids(side)
+    if not any(map(rows.can_add, ids)):
+        raise UserError(f"{version}: its texts explain nothing of the rows of {', '.join(ids)}, so rows made from them "
+                        "would be no better than the one that unknown values share")
+    graph = tft.TFTransformOutput(lineage.uris[lineage.inputs["transform_graph"]])
+    new = catalogue.unknown(spec, rows, {
+        name: {v.decode("utf-8", "replace") for v in graph.vocabulary_by_name(f"{name}_vocabulary")} for name in ids})
+    counted = _counted(catalogue, len(new))
+    if not new:
+        _log.info("%s", "\n".join([
+            "", f"Refresh of {spec.name}", *counted, "  verdict     nothing to add; what is served stays as it is"]))
+        return True
+
+    _check_language_model(lineage)
+    runner = LocalRunner()
+    execute(create_refresh_pipeline(
+        pipeline_name=spec.name, pipeline_root=str(layout.artifacts), lineage=lineage,
+        catalogue=str(keep(catalogue_path, layout.catalogues)), side=side,
+        serving_dir=str(served), metadata_connection_config=connection), runner)
+    inspection = RunInspection(connection, runner.components)
+    made = CatalogueRows.load(inspection.uri(COLD_START, "model_run"))
+    rows_made = (
+        f"{len(made.rows[name]) - len(rows.rows[name]):,} of {name}" for name in filter(rows.can_add, ids))
+    _log.info("%s", "\n".join([
+        "", f"Refresh {runner.run_id} of {spec.name}", *counted, f"  rows        {', '.join(rows_made)}",
+        *_verdict(inspection, layout)]))
+    return _pushed(inspection)
+
+
+def _counted(catalogue: Catalogue, new: int) -> list[str]:
+    """How many entries are what, and what is wrong with those that are rejected."""
+    rejected = catalogue.rejected
+    lines = [f"  catalogue   {new:,} new, {len(catalogue.entries) - new:,} already known, {len(rejected):,} rejected",
+             *(f"              {reason}" for reason in rejected[:_SHOWN])]
+    return lines + [f"              and {len(rejected) - _SHOWN:,} more"] * (len(rejected) > _SHOWN)
+
+
+def _check_language_model(lineage: ServedLineage) -> None:
+    from models.language_model_source import LanguageModelSource
+
+    source = LanguageModelSource(lineage.custom_config["config"]["language_model"])
+    if source.fingerprint != lineage.language_model_fingerprint:
+        raise UserError(f"language model {source.name!r}: its weights are no longer those that the model was trained "
+                        "with; bring them back, or train anew with `ctrl run`")
+
+
+def _pushed(inspection: RunInspection) -> bool:
+    return inspection.flag("Pusher", "pushed_model", "pushed") == 1
+
+
+def _verdict(inspection: RunInspection, layout: RunLayout) -> list[str]:
+    """The new version's figures, and what became of it."""
+    from pipeline.gate import GATE
+    from pipeline.run_summary import FIGURES_HEADER, figures
+
+    lines = ["", FIGURES_HEADER, figures("with the new entries", inspection.evaluated(GATE).overall), ""]
+    if not _pushed(inspection):
+        return [*lines, f"  verdict     {NOT_PUSHED}", *(f"              {r}" for r in inspection.gate_failures(GATE))]
+    return [
+        *lines, f"  verdict     {PUSHED}",
+        f"  model       {inspection.text('Pusher', 'pushed_model', 'pushed_destination')}",
+        "  next        a running `ctrl serve` loads it by itself; else ctrl serve --root "
+        f"{shlex.quote(str(layout.root.parent))} --dataset {layout.root.name}"]
