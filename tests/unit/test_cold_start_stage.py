@@ -36,7 +36,7 @@ class Stage:
     def __init__(self, folder):
         random = np.random.default_rng(0)
         self.spec = SPEC
-        self.config = types.SimpleNamespace(max_tokens=16)
+        self.config = types.SimpleNamespace(max_tokens=16, text_form="prose")
         self.lines = []
         self.progress = self.lines.append
         self.vectors = random.normal(size=(FILMS + 2, WIDTH)).astype("float32")

@@ -91,9 +91,9 @@ def test_a_setting_reaches_only_the_stages_that_read_it(tmp_path):
     assert {n for n in first if first[n].exec_properties != third[n].exec_properties} == {"Evaluator"}
 
 
-def test_another_text_form_reaches_the_textualiser_alone(tmp_path):
+def test_another_text_form_reaches_what_writes_texts(tmp_path):
     first, second = nodes(tmp_path), nodes(tmp_path, ["text_form=values"])
-    assert {n for n in first if first[n].exec_properties != second[n].exec_properties} == {"Textualiser"}
+    assert {n for n in first if first[n].exec_properties != second[n].exec_properties} == {"Textualiser", "ColdStart"}
     assert second["Textualiser"].exec_properties["text_form"] == "values"
     # What earlier runs made of prose stays reusable.
     assert first["Textualiser"].exec_properties["text_form"] is None
