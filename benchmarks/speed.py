@@ -32,17 +32,19 @@ HEADER = """# Training speed
 
 Written by `{command}`; {threads} CPU cores.
 {smoke}
-{log}, {rows:,} rows; {fields} fields of one id each: {names}. Sets and histories are left out, which not all contenders
-read alike.
-
-The same model for all: embeddings of {embedding_dim}, {num_layers} interaction layers (AutoInt: {num_heads} heads,
-residual projections; DCNv2: whole matrices, parallel), tower {hidden_units} with batch normalisation and dropout
-{dropout}, no L2 penalty; trainable parameters in the table. {optimizer}, learning rate {learning_rate}, batches of
-{batch_size:,}, float32. Every contender reads shuffled rows and trains by its own loop in a process of its own on the
-same {threads} cores, without evaluation or checkpoints; the loops are not the same: this project's also updates the
-training AUC and logloss at every step and looks for numbers that are not finite, FuxiCTR's clips gradients. FuxiCTR's
-package holds no AutoInt and DCNv2; they are put together of its layers. A figure is {epochs} epoch{s} after a first one
-that is not counted; contenders take turns, {rounds} round{r}. Medians, and ratios of medians.
+* **Rows**: {log}, {rows:,} rows.
+* **Fields**, one id each: {names}. Sets and histories are left out: not all contenders read them alike.
+* **Model**: embeddings of {embedding_dim}, {num_layers} interaction layers (AutoInt: {num_heads} heads, residual
+  projections; DCNv2: whole matrices, beside the tower), tower {hidden_units} with batch normalisation and dropout
+  {dropout}, no L2 penalty, float32. Parameters, the trainable ones, are in the table.
+* **Training**: {optimizer}, learning rate {learning_rate}, batches of {batch_size:,}, rows shuffled.
+* **Measured**: {epochs} epoch{s} after a first that is not counted, in {rounds} round{r} of which each contender runs
+  once, in a process of its own, all on the same {threads} cores. Medians, and ratios of medians.
+* **Loops**: each contender's own, without evaluation and checkpoints. They are not the same: this project's updates
+  training AUC and logloss and looks for numbers that are not finite at every step, FuxiCTR's clips gradients.
+  FuxiCTR's package holds neither of the models: they are put together of its layers.
+* **Streamed**: from one gzipped TFRecord of Examples through a shuffle buffer of {shuffle_buffer:,} rows, as `ctrl run`
+  trains. All others have the rows as arrays in memory.
 
 Versions: {versions}.
 """
@@ -63,11 +65,11 @@ def main() -> None:
         sys.exit(f"error: {error}")
     text = HEADER.format(
         **{key: job[key] for key in ("threads", "embedding_dim", "num_layers", "num_heads", "hidden_units", "dropout",
-                                     "learning_rate", "batch_size", "epochs")},
-        command=_shown(sys.argv[1:]), rounds=options.rounds, r="s" if options.rounds > 1 else "",
-        s="s" if job["epochs"] > 1 else "", rows=len(log.label), fields=len(log.columns), names=", ".join(
-            f"{name} {n - 1:,}" for name, n in log.num_ids.items()),
-        log="MovieLens 1M" if options.movielens else "A synthetic log of the shape of MovieLens 1M",
+                                     "learning_rate", "batch_size", "epochs", "shuffle_buffer")},
+        command=shown_command(sys.argv[1:]), rounds=options.rounds, r="s" if options.rounds > 1 else "",
+        s="s" if job["epochs"] > 1 else "", rows=len(log.label),
+        names=", ".join(f"{name} {n - 1:,}" for name, n in log.num_ids.items()),
+        log="MovieLens 1M without rating 3" if options.movielens else "a synthetic log of MovieLens 1M's shape",
         optimizer={"adam": "Adam", "adamw": f"AdamW, weight decay {job['weight_decay']}"}[job["optimizer"]],
         smoke="\n**A smoke run: its figures mean nothing.**\n" if options.smoke else "",
         versions=", ".join(f"{name} {version}" for name, version in versions.items()))
@@ -165,7 +167,7 @@ def _train(name: str, command: list[str]) -> dict:
     return json.loads(found[-1])
 
 
-def _shown(arguments: list[str]) -> str:
+def shown_command(arguments: list[str]) -> str:
     """The command without the paths of this machine."""
     shown, hidden = [], {"--movielens": "DIR", "--peers": "FOLDER", "--python": "PYTHON", "--output": "FILE"}
     for before, argument in zip(["", *arguments], arguments):

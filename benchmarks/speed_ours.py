@@ -38,7 +38,7 @@ def main() -> None:
     training.compile_ctr(
         model, learning_rate=job["learning_rate"], weight_decay=job["weight_decay"], optimizer=job["optimizer"])
     if source == "memory":
-        data = _in_memory(log, job["batch_size"])
+        data = in_memory(log, job["batch_size"])
     else:
         feature_spec = {name: tf.io.FixedLenFeature([], tf.int64) for name in [*job["num_ids"], "label"]}
         data = make_dataset([job["tfrecord"]], feature_spec, job["batch_size"],
@@ -73,7 +73,7 @@ def _options(model_name: str, job: dict) -> dict:
     return {**options, "num_heads": job["num_heads"]} if model_name == "autoint" else options
 
 
-def _in_memory(log: SpeedLog, batch_size: int):
+def in_memory(log: SpeedLog, batch_size: int):
     """Shuffled batches of arrays, whole slices at once: `from_tensor_slices` hands over row by row, 60 times slower."""
     import tensorflow as tf
 
