@@ -44,7 +44,8 @@ class SentenceTokenizer:
         self._max_tokens = max_tokens
         pad, start, end = special_ids(tokenizer)
         self._pack = keras_hub.layers.StartEndPacker(max_tokens, start_value=start, end_value=end, pad_value=pad)
-        self._lowercase = _lacks_capitals(tokenizer)
+        self._is_sentence_piece = isinstance(tokenizer, keras_hub.tokenizers.SentencePieceTokenizer)
+        self._lowercase = self._is_sentence_piece and _lacks_capitals(tokenizer)
         # In a graph, since keras-hub turns eager ragged tensors into lists, which is slow.
         self._compiled = tf.function(
             self._token_ids, input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
@@ -61,7 +62,12 @@ class SentenceTokenizer:
         if self._lowercase:
             sentences = tf_text.normalize_utf8(tf_text.case_fold_utf8(sentences), "NFKD")
             sentences = tf.strings.regex_replace(sentences, r"\p{Mn}", "")
-        return tf.cast(self._pack(self._tokenizer(sentences)), tf.int32)
+        if self._is_sentence_piece:
+            # keras-hub's is made outside of the graph, and lost when TensorFlow clears its caches, as a new seed does.
+            pieces = tf_text.SentencepieceTokenizer(self._tokenizer.proto).tokenize(sentences)
+        else:
+            pieces = self._tokenizer(sentences)
+        return tf.cast(self._pack(pieces), tf.int32)
 
 
 def special_ids(tokenizer: keras_hub.models.Tokenizer) -> tuple[int | None, int | None, int | None]:
@@ -70,7 +76,5 @@ def special_ids(tokenizer: keras_hub.models.Tokenizer) -> tuple[int | None, int 
 
 
 def _lacks_capitals(tokenizer) -> bool:
-    if not isinstance(tokenizer, keras_hub.tokenizers.SentencePieceTokenizer):
-        return False
     special = set(tokenizer.special_tokens)
     return not any(_CAPITAL.search(piece) for piece in tokenizer.get_vocabulary() if piece not in special)
