@@ -46,7 +46,7 @@ def check_adaptation_and_fine_tuning(model, tokens, vectors, folder):
     classifier = keras.Sequential([LanguageTower(adapted.backbone, adapted.pad_id), keras.layers.Dense(1)])
     classifier.compile(
         optimizer=keras.optimizers.Adam(2e-2), loss=keras.losses.BinaryCrossentropy(from_logits=True),
-        run_eagerly=True)
+        jit_compile=False)
     losses = classifier.fit(
         {"token_ids": tokens}, np.array([1.0, 0.0, 1.0, 0.0]), epochs=20, verbose=0).history["loss"]
     assert losses[-1] < losses[0] - 0.05
