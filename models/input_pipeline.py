@@ -15,6 +15,7 @@ ROW_SENTENCE = "row_sentence"
 TOKEN_IDS = "token_ids"
 _PARALLEL_FILES = 4
 _READ_BUFFER = 1 << 20
+_PIECE = 1024
 
 
 def make_dataset(
@@ -35,8 +36,8 @@ def make_dataset(
         feature_spec: their features: `TFTransformOutput.transformed_feature_spec()`, or
             those of it that the model reads; `label` is among them.
         batch_size: rows a batch.
-        shuffle_buffer: rows that are mixed, as serialized bytes; 0 keeps the files'
-            order. Every pass is mixed anew, the files' order included.
+        shuffle_buffer: so many rows at a time are mixed, as serialized bytes; 0 keeps the
+            files' order. Every pass is mixed anew, the files' order included.
         seed: makes the order of rows the same in every run; for a resumed or repeated
             training.
         text_tables: tables by side or history; each `<name>_text_key` becomes
@@ -88,17 +89,23 @@ def make_dataset(
     dataset = tf.data.Dataset.from_tensor_slices(files)
     if shuffle_buffer:
         dataset = dataset.shuffle(len(files), seed=seed)
+    # Rows travel in pieces, never one by one: a step of tf.data for each costs more than all that is done to it.
     dataset = dataset.interleave(
-        lambda file: tf.data.TFRecordDataset(file, "GZIP", buffer_size=_READ_BUFFER),
-        cycle_length=min(len(files), _PARALLEL_FILES), block_length=64, num_parallel_calls=tf.data.AUTOTUNE)
+        lambda file: tf.data.TFRecordDataset(file, "GZIP", buffer_size=_READ_BUFFER).batch(_PIECE),
+        cycle_length=min(len(files), _PARALLEL_FILES), num_parallel_calls=tf.data.AUTOTUNE)
     if shuffle_buffer:
-        dataset = dataset.shuffle(shuffle_buffer, seed=seed)
-    # Whole batches are parsed at once: a call a row costs many times more.
-    dataset = dataset.batch(batch_size, drop_remainder=drop_remainder)
+        dataset = _shuffled(dataset.rebatch(shuffle_buffer), seed)
+    dataset = dataset.rebatch(batch_size, drop_remainder=drop_remainder)
     dataset = dataset.map(parse, num_parallel_calls=tf.data.AUTOTUNE)
     options = tf.data.Options()
     options.deterministic = seed is not None or not shuffle_buffer
     return dataset.with_options(options).prefetch(tf.data.AUTOTUNE)
+
+
+def _shuffled(blocks: tf.data.Dataset, seed: int | None) -> tf.data.Dataset:
+    """Mixes the rows within each block; the next block is made ready meanwhile."""
+    seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).batch(2)
+    return tf.data.Dataset.zip(blocks, seeds).map(tf.random.experimental.stateless_shuffle).prefetch(1)
 
 
 def count_rows(files: Sequence[str]) -> int:
