@@ -38,8 +38,9 @@ $(STAMP): requirements.lock setup.py
 demo: setup
 	@PATH="$(abspath $(BIN)):$$PATH" ROOT="$(ROOT)" ./demo.sh
 
+# Files of tests side by side; the tests of a file share its runs of the pipeline.
 test: setup
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest tests -n auto --dist loadfile
 
 test-movielens: setup
 	CTRL_MOVIELENS_DIR="$(MOVIELENS)" $(BIN)/python -m pytest tests -m movielens
