@@ -26,7 +26,6 @@ from models.alignment_model import AlignmentModel
 from models.ctr_model import CTRModel
 from models.language_model import LanguageModel
 from models.spec.errors import UserError
-from models.training import compile_ctr
 from pipeline.config import RunConfig
 from pipeline.console import LOGGER
 from pipeline.run_fns.alignment import compile_alignment, new_alignment_model
@@ -154,7 +153,7 @@ class AlignmentCost:
         training = stage.config.training
         # What an interrupted call left belongs to another alignment.
         shutil.rmtree(stage.checkpoint_dir, ignore_errors=True)
-        compile_ctr(model, learning_rate=training.learning_rate, weight_decay=training.weight_decay)
+        stage.compile(model)
         stage.fit_on_clicks(model, way, training.epochs)
         shutil.rmtree(stage.checkpoint_dir, ignore_errors=True)
         rows = stage.dataset("validation", training.batch_size)

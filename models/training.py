@@ -19,7 +19,7 @@ NOT_DECAYED = [r"(^|/)(bias|gamma|beta)(:\d+)?$"]
 _AUC_THRESHOLDS = 4000
 
 
-def compile_ctr(model, learning_rate=1e-3, weight_decay=1e-2, optimizer="adamw"):
+def compile_ctr(model, learning_rate=1e-3, weight_decay=1e-2, optimizer="adamw", ema_momentum=0.0):
     """Compiles a model that returns logits for learning clicks (CTRL, arXiv 2306.02841, sec. 4.3).
 
     The loss is binary cross-entropy; the metrics are `auc` and `logloss`, the latter
@@ -31,6 +31,9 @@ def compile_ctr(model, learning_rate=1e-3, weight_decay=1e-2, optimizer="adamw")
         weight_decay: decoupled weight decay of `adamw`, per step times the learning rate;
             biases and normalisations are left out. Not used by `adam`.
         optimizer: `adamw` or `adam`.
+        ema_momentum: of an exponential moving average of the trained weights (Polyak
+            averaging), a step; `fit` validates with the average and ends with it. 0 keeps
+            none. Moving statistics of batch normalisation stay the latest ones.
 
     Returns:
         The model.
@@ -46,9 +49,12 @@ def compile_ctr(model, learning_rate=1e-3, weight_decay=1e-2, optimizer="adamw")
     """
     if optimizer not in _OPTIMIZERS:
         raise UserError(f"optimizer {optimizer!r} is unknown; there are: {', '.join(sorted(_OPTIMIZERS))}")
-    options = {"weight_decay": weight_decay} if optimizer == "adamw" else {}
+    decays = optimizer == "adamw"
+    options = {"weight_decay": weight_decay} if decays else {}
+    if ema_momentum:
+        options |= {"use_ema": True, "ema_momentum": ema_momentum}
     optimizer = _OPTIMIZERS[optimizer](learning_rate, **options)
-    if options:
+    if decays:
         optimizer.exclude_from_weight_decay(var_names=NOT_DECAYED)
     model.compile(
         optimizer=optimizer,
@@ -116,6 +122,8 @@ def fit(model, train, validation=None, *, epochs, checkpoint_dir, log_dir=None, 
     if not checkpoint.finished:
         checkpoint.restore(model)
         watchers = [StopOnNonFinite(weights_every=save_every_steps)]
+        if _averages(model):
+            watchers.append(keras.callbacks.SwapEMAWeights())
         if progress is not None:
             watchers.append(Progress(progress, epochs))
         if log_dir is not None:
@@ -134,13 +142,23 @@ def fit(model, train, validation=None, *, epochs, checkpoint_dir, log_dir=None, 
             # The epoch that was cut short, without what it had already seen.
             left = steps_per_epoch and steps_per_epoch - checkpoint.step
             run(train.skip(checkpoint.step), checkpoint.epoch + 1, left)
+            # Keras ends each `fit` with the averaged weights; training goes on from the others.
+            checkpoint.restore(model)
         if not checkpoint.finished:
             run(train, epochs, steps_per_epoch)
     checkpoint.finish(model)
+    if _averages(model):
+        model.optimizer.finalize_variable_values(model.trainable_variables)
     history = keras.callbacks.History()
     history.history = checkpoint.history
     history.epoch = list(range(checkpoint.epoch))
     return history
+
+
+def _averages(model):
+    """Whether the optimizer keeps an average of the weights."""
+    # Mixed precision wraps the optimizer in one that scales the loss.
+    return getattr(model.optimizer, "inner_optimizer", model.optimizer).use_ema
 
 
 def _cross_entropy(labels, logits):

@@ -63,7 +63,9 @@ class Training(_Part):
         batch_size: rows a step.
         learning_rate: of AdamW.
         weight_decay: of AdamW.
-        embedding_l2: L2 penalty on the embeddings of a batch.
+        embedding_l2: L2 penalty on the embeddings: its weight times the sum of their squares.
+        ema_epochs: what is validated and kept is an exponential moving average of the
+            weights over about so many epochs; 0 takes the weights themselves.
         shuffle_buffer: rows held in memory to shuffle.
     """
 
@@ -73,6 +75,7 @@ class Training(_Part):
     learning_rate: float = pydantic.Field(1e-3, gt=0)
     weight_decay: float = pydantic.Field(1e-5, ge=0)
     embedding_l2: float = pydantic.Field(0.0, ge=0)
+    ema_epochs: float = pydantic.Field(0.7, ge=0)
     shuffle_buffer: int = pydantic.Field(200_000, ge=1)
 
 

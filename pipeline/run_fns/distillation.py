@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 
-import keras
-
 from models.alignment_model import AlignmentModel
 from models.ctr_model import CTRModel
 from models.distiller import Distiller
 from models.precision import in_float32
 from models.teacher_model import TeacherModel
-from models.training import compile_ctr
 from pipeline.run_fns.alignment import ALIGNED, new_alignment_model
 from pipeline.run_fns.stage import Stage
 from serving.export import export_ctr_model
@@ -35,7 +32,7 @@ def train(stage: Stage) -> tuple[CTRModel, TeacherModel | None]:
         distiller = Distiller(student, teacher, weight=options.weight, temperature=options.temperature,
             feature_weight=options.feature_weight)
         stage.build(distiller)
-        _compile(distiller, stage)
+        stage.compile(distiller)
         stage.fit_on_clicks(distiller, "student", stage.config.training.epochs, text=teacher is not None)
     return in_float32(student), teacher
 
@@ -55,15 +52,10 @@ def _trained_teacher(stage: Stage) -> TeacherModel:
     aligned.ctr_model.reset_output_layer()
     teacher = TeacherModel(aligned.ctr_model, aligned.tower, text_projection=aligned.text_projection)
     stage.build(teacher)
-    _compile(teacher, stage)
+    stage.compile(teacher)
     stage.name = "teacher"
     stage.fit_on_clicks(teacher, "teacher", stage.config.distillation.teacher_epochs)
     return teacher
-
-
-def _compile(model: keras.Model, stage: Stage) -> None:
-    options = stage.config.training
-    compile_ctr(model, learning_rate=options.learning_rate, weight_decay=options.weight_decay)
 
 
 def _aligned(stage: Stage) -> AlignmentModel:

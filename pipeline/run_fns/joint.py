@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from models.ctr_model import CTRModel
 from models.joint_model import JointModel
-from models.training import compile_ctr
 from pipeline.run_fns.alignment import new_alignment_model
 from pipeline.run_fns.stage import Stage
 
@@ -18,11 +17,10 @@ def train(stage: Stage, weight: float) -> CTRModel:
         stage: a stage that reads text.
         weight: of the contrastive loss.
     """
-    options = stage.config.training
     with stage.precision():
         alignment = new_alignment_model(stage)
         model = JointModel(alignment, weight)
         stage.build(model)
-        compile_ctr(model, learning_rate=options.learning_rate, weight_decay=options.weight_decay)
-        stage.fit_on_clicks(model, f"joint-{weight:g}", options.epochs)
+        stage.compile(model)
+        stage.fit_on_clicks(model, f"joint-{weight:g}", stage.config.training.epochs)
     return alignment.ctr_model

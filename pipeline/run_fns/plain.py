@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from models.ctr_model import CTRModel
 from models.precision import in_float32
-from models.training import compile_ctr
 from pipeline.run_fns.stage import Stage
 from serving.export import export_ctr_model
 
 
 def train(stage: Stage) -> CTRModel:
     """The backbone, trained on clicks alone; it computes in float32."""
-    options = stage.config.training
     with stage.precision():
         model = stage.new_ctr_model()
-        compile_ctr(model, learning_rate=options.learning_rate, weight_decay=options.weight_decay)
-        stage.fit_on_clicks(model, "plain", options.epochs, text=False)
+        stage.compile(model)
+        stage.fit_on_clicks(model, "plain", stage.config.training.epochs, text=False)
     return in_float32(model)
 
 

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import json
 import logging
+import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -186,6 +187,16 @@ class Stage:
             monitor=monitor, mode=mode, patience=patience,
             save_every_steps=max(_SAVE_EVERY, len(train) // 10),
             progress=self.progress)
+
+    def compile(self, model) -> None:
+        """Gives a model of clicks its optimizer, loss and metrics."""
+        options = self.config.training
+        momentum = 0.0
+        if options.ema_epochs:
+            steps = max(1, self.rows("train") // options.batch_size)
+            momentum = math.exp(-1 / (options.ema_epochs * steps))
+        training.compile_ctr(model, learning_rate=options.learning_rate, weight_decay=options.weight_decay,
+                             ema_momentum=momentum)
 
     def fit_on_clicks(self, model, part: str, epochs: int, text: bool = True):
         """Trains on clicks until the validation AUC no longer rises; `text` as for `dataset`."""

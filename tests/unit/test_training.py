@@ -189,3 +189,44 @@ def test_weight_decay_leaves_biases_out():
     for weight in model.trainable_weights:
         expected = 1.0 if weight.name in ("bias", "gamma", "beta") else 1 - 0.5 * 0.1
         np.testing.assert_allclose(weight, np.full(weight.shape, expected), rtol=1e-6)
+
+
+class _Record(keras.callbacks.Callback):
+    """Keeps the trained weights of each step."""
+
+    def __init__(self):
+        super().__init__()
+        self.steps = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.steps.append(_weights(self.model))
+
+
+def test_the_average_of_the_weights_is_validated_and_kept(tmp_path):
+    model, record = _model(ema_momentum=0.9), _Record()
+    history = fit(model, _data(), _data(), epochs=2, checkpoint_dir=tmp_path, monitor=None, callbacks=[record])
+    average = record.steps[0]
+    for weights in record.steps[1:]:
+        average = [0.9 * a + 0.1 * w for a, w in zip(average, weights)]
+    assert len(record.steps) == 2 * STEPS
+    for found, expected, last in zip(_weights(model), average, record.steps[-1]):
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+        assert np.abs(found - last).max() > 1e-4
+    found = model.evaluate(_data(), return_dict=True, verbose=0)
+    assert found["logloss"] == pytest.approx(history.history["val_logloss"][-1], abs=1e-6)
+
+
+@pytest.mark.parametrize("save_every_steps", [None, 2])
+def test_a_resumed_run_averages_on(tmp_path, save_every_steps):
+    def run(folder, **options):
+        model = _model(ema_momentum=0.9)
+        fit(model, _data(), _data(), epochs=3, checkpoint_dir=tmp_path / folder, patience=9, **options)
+        return model
+
+    whole = run("whole")
+    with pytest.raises(KeyboardInterrupt):
+        run("killed", callbacks=[_Kill(STEPS + 5)], save_every_steps=save_every_steps)
+    resumed = run("killed", save_every_steps=save_every_steps)
+    for a, b in zip(_weights(whole), _weights(resumed)):
+        # A step that is seen again moves the average by a part of what it moves the weights.
+        np.testing.assert_allclose(a, b, atol=1e-6 if save_every_steps is None else 0.02)
