@@ -12,9 +12,9 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from models import input_pipeline, raw_example
+from models.input_pipeline import TOKEN_IDS
 from models.language_model import LanguageModel
 from models.language_tower import LanguageTower
-from models.preprocessing import TOKEN_IDS
 from models.spec.dataset_spec import DatasetSpec
 from pipeline.run_fns.stage import Stage
 
@@ -85,11 +85,15 @@ class SentenceStage(Stage):
         model = LanguageModel.load(self.config.language_model)
         return LanguageTower(model.backbone, model.pad_id, trainable=False)
 
-    def dataset(self, split: str, batch_size: int, training_order: bool = False) -> tf.data.Dataset:
+    def dataset(
+        self, split: str, batch_size: int, training_order: bool = False, text: bool = True
+    ) -> tf.data.Dataset:
         (file,) = self.files(split)
-        record = next(iter(tf.data.TFRecordDataset(file, "GZIP").as_numpy_iterator()))
-        tokens = len(raw_example.decode(record)[TOKEN_IDS])
-        features = {**self.tft_output.transformed_feature_spec(), TOKEN_IDS: tf.io.FixedLenFeature([tokens], tf.int64)}
+        features = self.tft_output.transformed_feature_spec()
+        if text:
+            record = next(iter(tf.data.TFRecordDataset(file, "GZIP").as_numpy_iterator()))
+            tokens = len(raw_example.decode(record)[TOKEN_IDS])
+            features = {**features, TOKEN_IDS: tf.io.FixedLenFeature([tokens], tf.int64)}
         return input_pipeline.make_dataset(
             [file], features, batch_size,
             shuffle_buffer=self.config.training.shuffle_buffer if training_order else 0,

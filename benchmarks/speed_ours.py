@@ -81,14 +81,15 @@ def in_memory(log: SpeedLog, batch_size: int):
     label = tf.constant(log.label, tf.float32)
     rows = len(log.label)
 
-    def shuffled(_):
-        order = tf.random.shuffle(tf.range(rows, dtype=tf.int64))
+    def shuffled(seed):
+        order = tf.random.experimental.stateless_shuffle(tf.range(rows, dtype=tf.int64), seed)
         return tf.data.Dataset.range(0, rows, batch_size).map(lambda start: order[start:start + batch_size])
 
     def batch(rows_of_batch):
         return {name: tf.gather(ids, rows_of_batch) for name, ids in columns.items()}, tf.gather(label, rows_of_batch)
 
-    return tf.data.Dataset.range(1).flat_map(shuffled).map(batch, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    passes = tf.data.Dataset.random(seed=1, rerandomize_each_iteration=True).batch(2).take(1)
+    return passes.flat_map(shuffled).map(batch, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
 
 if __name__ == "__main__":

@@ -166,7 +166,8 @@ def test_rejected_rows_are_listed_with_their_place(tmp_path):
         "3 rows (27 %) are rejected; a run stops above 1 % (ingestion.max_rejected_share)")
     assert problems(result, "warning") == [
         "column 'age' is no number in 1 of them, as 'old'; leave such cells empty, or use kind: categorical"]
-    assert f"{file}:6: has 5 columns" in render(result).replace("\n          ", "")
+    # Lines are broken where the file's path leaves room.
+    assert "".join(f"{file}:6: has 5 columns".split()) in "".join(render(result).split())
 
 
 def test_a_missing_column_is_a_problem(tmp_path):
