@@ -31,8 +31,8 @@ class Arms:
 
     `plain` is the backbone on clicks alone; `aligned` starts from the aligned weights and
     is trained on clicks, as in the paper (arXiv 2306.02841, sec. 4.3); `distilled` takes the
-    teacher's soft labels too, and its teacher is evaluated along with it. `joint` is no step
-    of the method but an ablation of it: both stages in one loss.
+    teachers' soft labels too, and these are evaluated along with it, by the mean of their
+    logits. `joint` is no step of the method but an ablation of it: both stages in one loss.
 
     Args:
         data: what is trained on.
@@ -67,28 +67,33 @@ class Arms:
         """
         # Otherwise graphs and weights of all arms before would stay in memory.
         keras.utils.clear_session()
-        stage, models = self._train(arm, config, joint_weight)
-        found = {}
-        for name, model in models.items():
-            found[name] = {"validation": {ALL: self._figures(stage, model, "validation")[ALL]}}
-            if test:
-                found[name]["test"] = self._figures(stage, model, "test")
+        splits = ("validation", "test") if test else ("validation",)
+        stage, logits = self._train(arm, config, joint_weight, splits)
+        found = {name: {split: self._figures(stage, split, of_splits[split]) for split in splits}
+                 for name, of_splits in logits.items()}
+        for figures in found.values():
+            figures["validation"] = {ALL: figures["validation"][ALL]}
         shutil.rmtree(stage.checkpoint_dir, ignore_errors=True)
         return found
 
-    def _train(self, arm: str, config: RunConfig, joint_weight: float) -> tuple[Stage, dict[str, keras.Model]]:
+    def _train(self, arm: str, config: RunConfig, joint_weight: float, splits) -> tuple[Stage, dict[str, dict]]:
+        """The stage, and logits of each split by each model."""
         if arm == "plain":
             stage = self._data.stage("plain", config, self._work)
-            return stage, {arm: plain.train(stage)}
+            return stage, {arm: _logits(stage, plain.train(stage), splits)}
         if arm == "joint":
             stage = self._data.stage("joint", config, self._work, text=True)
-            return stage, {arm: joint.train(stage, joint_weight)}
+            return stage, {arm: _logits(stage, joint.train(stage, joint_weight), splits)}
         if arm == "aligned":
             without = {"weight": 0.0, "feature_weight": 0.0}
             config = config.model_copy(update={"distillation": config.distillation.model_copy(update=without)})
         stage = self._data.stage(arm, config, self._work, text=True, base_model=self._aligned(config))
-        student, teacher = distillation.train(stage)
-        return stage, {arm: student} if teacher is None else {arm: student, "teacher": teacher}
+        taught: list[dict[str, np.ndarray]] = []
+        student = distillation.train(stage, lambda teacher: taught.append(_logits(stage, teacher, splits)))
+        logits = {arm: _logits(stage, student, splits)}
+        if taught:
+            logits["teacher"] = {split: np.mean([t[split] for t in taught], axis=0) for split in splits}
+        return stage, logits
 
     def _aligned(self, config: RunConfig) -> pathlib.Path:
         """Folder of the aligned weights; they are trained when they are not there."""
@@ -104,12 +109,19 @@ class Arms:
             shutil.rmtree(stage.checkpoint_dir, ignore_errors=True)
         return folder
 
-    def _figures(self, stage: Stage, model: keras.Model, split: str) -> dict:
+    def _figures(self, stage: Stage, split: str, logits: np.ndarray) -> dict:
         if split not in self._slices:
             self._slices[split] = Slices.of(stage, split)
+        return self._slices[split].figures(logits)
+
+
+def _logits(stage: Stage, model: keras.Model, splits) -> dict[str, np.ndarray]:
+    """A model's logits of each split, `[rows]`."""
+    found = {}
+    for split in splits:
         rows = stage.dataset(split, stage.config.training.batch_size)
-        logits = model.predict(rows.map(lambda features, label: features), verbose=0)
-        return self._slices[split].figures(np.reshape(logits, -1))
+        found[split] = np.reshape(model.predict(rows.map(lambda features, label: features), verbose=0), -1)
+    return found
 
 
 def _read_by_alignment(config: RunConfig) -> RunConfig:

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from models.max_sim import unit_length
+from models.soft_labels import TEACHER_LOGIT
 from models.spec.errors import UserError
 
 
@@ -15,6 +16,9 @@ class Distiller(keras.Model):
     teacher's (Hinton et al., arXiv 1503.02531), plus `feature_weight` times the mean
     squared difference of the two models' cosine similarities between the batch's rows
     (Tung & Mori, arXiv 1907.09682), which asks for no layer to match their widths.
+
+    The soft labels are computed by the teacher in each step, or come with the rows: made
+    beforehand by teachers that had not seen them (`soft_labels`).
 
     With both weights 0, or without a teacher, this is exactly the second stage of CTRL
     (arXiv 2306.02841, sec. 4.3): the teacher is not called, nor kept. The prediction
@@ -33,6 +37,9 @@ class Distiller(keras.Model):
         temperature: by which both logits are divided for the soft labels.
         feature_weight: of the similarity term, which takes a second forward pass of
             the student.
+        soft_labels: whether the rows bring their soft labels, as the input
+            `teacher_logit`, float `[batch]`; there is no teacher then. Rows without it,
+            as in validation, are learnt from their clicks alone.
 
     Call arguments:
         inputs: dict of the transformed features; in training also what the teacher's
@@ -58,14 +65,17 @@ class Distiller(keras.Model):
     ```
     """
 
-    def __init__(self, student, teacher=None, weight=0.0, temperature=1.0, feature_weight=0.0, **kwargs):
+    def __init__(self, student, teacher=None, weight=0.0, temperature=1.0, feature_weight=0.0, soft_labels=False,
+                 **kwargs):
         super().__init__(**kwargs)
         for name, value in (("weight", weight), ("feature_weight", feature_weight)):
             if not value >= 0:
                 raise UserError(f"distillation {name} is {value}; it must be 0 or more")
         if not temperature > 0:
             raise UserError(f"distillation temperature is {temperature}; it must be more than 0")
-        taught = weight > 0 or feature_weight > 0
+        if soft_labels and (teacher is not None or feature_weight > 0):
+            raise UserError("soft labels that come with the rows leave no part to a teacher, and no feature_weight")
+        taught = (weight > 0 or feature_weight > 0) and not soft_labels
         if taught and teacher is None:
             raise UserError(f"distillation weight is {weight} and feature_weight {feature_weight}, but there "
                             "is no teacher; without one both must be 0")
@@ -95,6 +105,8 @@ class Distiller(keras.Model):
         if self.teacher is not None:
             self._click_loss.update_state(click_losses, sample_weight=sample_weight)
             loss = loss + self._taught_loss(x, y_pred, sample_weight, training)
+        elif self.weight > 0 and TEACHER_LOGIT in x:
+            loss = loss + self._weighted(self._soft_losses(x[TEACHER_LOGIT], y_pred), sample_weight)
         for penalty in self.losses:
             loss = loss + ops.sum(penalty)
         return loss
@@ -104,16 +116,20 @@ class Distiller(keras.Model):
         features = ops.stop_gradient(self.teacher.represent(x, training=False))
         loss = 0.0
         if self.weight > 0:
-            logits = ops.stop_gradient(self.teacher.logits(features))
-            soft_labels = ops.sigmoid(logits / self.temperature)
-            soft_losses = _cross_entropy(soft_labels, y_pred / self.temperature)
+            soft_losses = self._soft_losses(ops.stop_gradient(self.teacher.logits(features)), y_pred)
             self._soft_loss.update_state(soft_losses, sample_weight=sample_weight)
-            # A softened gradient shrinks with the square of the temperature.
-            loss = loss + self.weight * self.temperature**2 * _mean(soft_losses, sample_weight)
+            loss = loss + self._weighted(soft_losses, sample_weight)
         if self.feature_weight > 0:
             difference = _cosines(self.student.represent(x, training=training)) - _cosines(features)
             loss = loss + self.feature_weight * ops.mean(ops.square(difference))
         return loss
+
+    def _soft_losses(self, teacher_logits, logits):
+        return _cross_entropy(ops.sigmoid(teacher_logits / self.temperature), logits / self.temperature)
+
+    def _weighted(self, soft_losses, sample_weight):
+        # A softened gradient shrinks with the square of the temperature.
+        return self.weight * self.temperature**2 * _mean(soft_losses, sample_weight)
 
 
 def _cross_entropy(labels, logits):

@@ -13,6 +13,7 @@ TEXT_KEY = "_text_key"
 TEXT_INDEX = "_text_index"
 ROW_SENTENCE = "row_sentence"
 TOKEN_IDS = "token_ids"
+RECORD = "_record"
 _PARALLEL_FILES = 4
 _READ_BUFFER = 1 << 20
 _PIECE = 1024
@@ -27,6 +28,8 @@ def make_dataset(
     seed: int | None = None,
     text_tables: Mapping[str, TextTable] | None = None,
     tokenize: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    keep: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    with_records: bool = False,
     drop_remainder: bool = False,
 ) -> tf.data.Dataset:
     """Batches of transformed examples; memory does not grow with the number of rows.
@@ -45,6 +48,9 @@ def make_dataset(
             are left out, and not even parsed.
         tokenize: makes `token_ids` [batch, tokens] of a batch's `row_sentence`; see
             `SentenceTokenizer`. Absent, sentences are left out likewise.
+        keep: says which of some rows, serialized, are read: string [n] to bool [n].
+        with_records: whether the features hold the serialized rows too, `_record`,
+            string [batch].
         drop_remainder: whether a last, smaller batch is left out.
 
     Returns:
@@ -84,6 +90,8 @@ def make_dataset(
                 features[name + TEXT_INDEX] = text_tables[name].lookup(features.pop(key))
         if tokenize is not None:
             features[TOKEN_IDS] = tokenize(features.pop(ROW_SENTENCE))
+        if with_records:
+            features[RECORD] = serialized
         return features, label
 
     dataset = tf.data.Dataset.from_tensor_slices(files)
@@ -93,6 +101,8 @@ def make_dataset(
     dataset = dataset.interleave(
         lambda file: tf.data.TFRecordDataset(file, "GZIP", buffer_size=_READ_BUFFER).batch(_PIECE),
         cycle_length=min(len(files), _PARALLEL_FILES), num_parallel_calls=tf.data.AUTOTUNE)
+    if keep is not None:
+        dataset = dataset.map(lambda rows: tf.boolean_mask(rows, keep(rows)))
     if shuffle_buffer:
         dataset = _shuffled(dataset.rebatch(shuffle_buffer), seed)
     dataset = dataset.rebatch(batch_size, drop_remainder=drop_remainder)
@@ -108,8 +118,8 @@ def _shuffled(blocks: tf.data.Dataset, seed: int | None) -> tf.data.Dataset:
     return tf.data.Dataset.zip(blocks, seeds).map(tf.random.experimental.stateless_shuffle).prefetch(1)
 
 
-def count_rows(files: Sequence[str]) -> int:
-    """Number of rows in gzipped TFRecords, without parsing them.
+def count_rows(files: Sequence[str], keep: Callable[[tf.Tensor], tf.Tensor] | None = None) -> int:
+    """Number of rows in gzipped TFRecords, without parsing them; `keep` as for `make_dataset`.
 
     Example:
 
@@ -118,5 +128,8 @@ def count_rows(files: Sequence[str]) -> int:
     ```
     """
     records = tf.data.TFRecordDataset(list(files), "GZIP", _READ_BUFFER, num_parallel_reads=_PARALLEL_FILES)
-    sizes = records.batch(8192).map(lambda batch: tf.size(batch, tf.int64))
-    return int(sizes.reduce(tf.constant(0, tf.int64), tf.add))
+
+    def size(rows: tf.Tensor) -> tf.Tensor:
+        return tf.size(rows, tf.int64) if keep is None else tf.math.count_nonzero(keep(rows))
+
+    return int(records.batch(8192).map(size).reduce(tf.constant(0, tf.int64), tf.add))

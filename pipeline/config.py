@@ -140,15 +140,19 @@ class Distillation(_Part):
     Args:
         weight: of the teacher's soft labels; 0 is the paper, and trains no teacher.
         temperature: of the soft labels.
+        folds: teachers, each trained on all rows but its fold of them, on which it makes
+            the soft labels: none is of a row that its teacher had seen. 1: a single
+            teacher of all rows.
         feature_weight: of the distance of the student's representation from the
-            teacher's; 0 leaves that term out.
+            teacher's; 0 leaves that term out. Only with `folds` of 1.
         teacher_epochs: at most so many.
     """
 
-    weight: float = pydantic.Field(0.5, ge=0)
+    weight: float = pydantic.Field(2.0, ge=0)
     temperature: float = pydantic.Field(1.0, gt=0)
+    folds: int = pydantic.Field(4, ge=1)
     feature_weight: float = pydantic.Field(0.0, ge=0)
-    teacher_epochs: int = pydantic.Field(5, ge=1)
+    teacher_epochs: int = pydantic.Field(8, ge=1)
 
 
 class ColdStart(_Part):
@@ -283,7 +287,13 @@ class RunConfig(_Part):
                 nested = {part: nested}
             _validated(cls, nested, f"--set {setting}")
             _merge(values, nested)
-        return _validated(cls, values, path or str(builtin))
+        config = _validated(cls, values, path or str(builtin))
+        # Of keys that may come from different places.
+        if config.distillation.feature_weight and config.distillation.folds > 1:
+            raise UserError(
+                f"distillation.feature_weight is {config.distillation.feature_weight:g} with distillation.folds of "
+                f"{config.distillation.folds}: it compares with one teacher's representation; set folds to 1")
+        return config
 
 
 def _read(path: pathlib.Path) -> dict:

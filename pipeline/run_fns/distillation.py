@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+
+import tensorflow as tf
 
 from models.alignment_model import AlignmentModel
 from models.ctr_model import CTRModel
 from models.distiller import Distiller
+from models.folds import Folds
 from models.precision import in_float32
+from models.soft_labels import write_soft_labels
 from models.teacher_model import TeacherModel
 from pipeline.run_fns.alignment import ALIGNED, new_alignment_model
 from pipeline.run_fns.stage import Stage
@@ -16,45 +21,69 @@ from serving.export import export_ctr_model
 STUDENT_WEIGHTS = "student.weights.h5"
 
 
-def train(stage: Stage) -> tuple[CTRModel, TeacherModel | None]:
-    """Fine-tunes the teacher and then the student, both from the aligned weights in `stage.base_model`.
+def train(stage: Stage, on_teacher: Callable[[TeacherModel], None] | None = None) -> CTRModel:
+    """Fine-tunes teachers and then the student, all from the aligned weights in `stage.base_model`.
+
+    Args:
+        stage: a stage that reads text where soft labels are asked for.
+        on_teacher: called with each teacher once it is trained; the mean of their logits
+            is the prediction of all.
 
     Returns:
-        The student, which computes in float32, and the teacher, None where no soft labels are asked for.
+        The student, which computes in float32.
     """
     options = stage.config.distillation
     with stage.precision():
-        teacher = _trained_teacher(stage) if options.weight > 0 else None
+        teacher, soft_labels = None, []
+        if options.weight > 0 and options.folds > 1:
+            soft_labels = [_soft_labels(stage, Folds(options.folds), fold, on_teacher) for fold in range(options.folds)]
+        elif options.weight > 0:
+            teacher = _trained_teacher(stage, "teacher")
+            if on_teacher is not None:
+                on_teacher(teacher)
         stage.name = "student"
         student = _aligned(stage).ctr_model
         # Sec. 4.3: a new output layer on the aligned representation.
         student.reset_output_layer()
         distiller = Distiller(student, teacher, weight=options.weight, temperature=options.temperature,
-            feature_weight=options.feature_weight)
+            feature_weight=options.feature_weight, soft_labels=bool(soft_labels))
         stage.build(distiller)
         stage.compile(distiller)
-        stage.fit_on_clicks(distiller, "student", stage.config.training.epochs, text=teacher is not None)
-    return in_float32(student), teacher
+        stage.fit_on_clicks(distiller, "student", stage.config.training.epochs, text=teacher is not None,
+            soft_labels=soft_labels)
+    return in_float32(student)
 
 
 def run_fn(fn_args) -> None:
     """Trains teacher and student; exports the student."""
     stage = Stage.from_fn_args(fn_args, "student")
-    student, _ = train(stage)
+    student = train(stage)
     # Kept beside the training curves: the Keras weights behind the exported graph.
     student.save_weights(os.path.join(fn_args.model_run_dir, STUDENT_WEIGHTS))
     export_ctr_model(student, stage.tft_output, stage.spec, fn_args.serving_model_dir)
 
 
-def _trained_teacher(stage: Stage) -> TeacherModel:
-    # The teacher keeps both modalities, so it has an aligned model of its own to train.
+def _soft_labels(stage: Stage, folds: Folds, fold: int, on_teacher) -> str:
+    """The file of a fold's rows with soft labels by a teacher of all other rows."""
+    teacher = _trained_teacher(stage, f"teacher-{fold + 1}", keep=folds.without(fold))
+    if on_teacher is not None:
+        on_teacher(teacher)
+    path = os.path.join(stage.checkpoint_dir, "soft_labels", f"fold-{fold}.gz")
+    if not tf.io.gfile.exists(path):
+        rows = stage.dataset("train", stage.config.training.batch_size, keep=folds.only(fold), with_records=True)
+        write_soft_labels(teacher, rows, path)
+    return path
+
+
+def _trained_teacher(stage: Stage, part: str, **rows) -> TeacherModel:
+    # A teacher keeps both modalities, so it has an aligned model of its own to train.
     aligned = _aligned(stage)
     aligned.ctr_model.reset_output_layer()
     teacher = TeacherModel(aligned.ctr_model, aligned.tower, text_projection=aligned.text_projection)
     stage.build(teacher)
     stage.compile(teacher)
-    stage.name = "teacher"
-    stage.fit_on_clicks(teacher, "teacher", stage.config.distillation.teacher_epochs)
+    stage.name = part
+    stage.fit_on_clicks(teacher, part, stage.config.distillation.teacher_epochs, **rows)
     return teacher
 
 

@@ -8,7 +8,7 @@ import json
 import logging
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -22,6 +22,7 @@ from models.language_model_source import LanguageModelSource
 from models.language_tower import LanguageTower
 from models.preprocessing import FROZEN, fields
 from models.sentence_tokenizer import SentenceTokenizer
+from models.soft_labels import FEATURE_SPEC
 from models.spec.dataset_spec import DatasetSpec
 from models.text_table import TextTable
 from models.text_tower import TextTower
@@ -141,7 +142,9 @@ class Stage:
         model(features)
 
     def dataset(
-        self, split: str, batch_size: int, training_order: bool = False, text: bool = True
+        self, split: str, batch_size: int, training_order: bool = False, text: bool = True, *,
+        keep: Callable[[tf.Tensor], tf.Tensor] | None = None, with_records: bool = False,
+        soft_labels: Sequence[str] | None = None,
     ) -> tf.data.Dataset:
         """Batches of (features, label) of a split.
 
@@ -150,19 +153,26 @@ class Stage:
             batch_size: rows a batch.
             training_order: shuffle, and leave out the last, smaller batch.
             text: whether the text is read too, where the stage has any.
+            keep: which rows are read, as for `make_dataset`.
+            with_records: whether the features hold the serialized rows too.
+            soft_labels: files that `write_soft_labels` made of the split, to be read in its place.
         """
+        feature_spec = self.tft_output.transformed_feature_spec()
         dataset = input_pipeline.make_dataset(
-            self.files(split),
-            self.tft_output.transformed_feature_spec(),
+            soft_labels or self.files(split),
+            {**feature_spec, **FEATURE_SPEC} if soft_labels else feature_spec,
             batch_size,
             shuffle_buffer=self.config.training.shuffle_buffer if training_order else 0,
             seed=self.config.seed,
             text_tables=self.text_tables if text else None,
             tokenize=self._tokenize if text else None,
+            keep=keep,
+            with_records=with_records,
             drop_remainder=training_order,
         )
         # Known, so that progress can say how much of an epoch is done.
-        steps = self.rows(split) // batch_size if training_order else -(-self.rows(split) // batch_size)
+        rows = input_pipeline.count_rows(self.files(split), keep) if keep else self.rows(split)
+        steps = rows // batch_size if training_order else -(-rows // batch_size)
         return dataset.apply(tf.data.experimental.assert_cardinality(steps))
 
     @functools.cached_property
@@ -198,14 +208,22 @@ class Stage:
         training.compile_ctr(model, learning_rate=options.learning_rate, weight_decay=options.weight_decay,
                              ema_momentum=momentum)
 
-    def fit_on_clicks(self, model, part: str, epochs: int, text: bool = True):
-        """Trains on clicks until the validation AUC no longer rises; `text` as for `dataset`."""
+    def fit_on_clicks(self, model, part: str, epochs: int, text: bool = True, **rows):
+        """Trains on clicks until the validation AUC no longer rises.
+
+        Args:
+            model: compiled.
+            part: names its checkpoints and logs.
+            epochs: at most so many.
+            text: as for `dataset`.
+            **rows: which rows it is trained on, as for `dataset`.
+        """
         options = self.config.training
         # A split smaller than a batch is one batch.
         batch_size = min(options.batch_size, self.rows("train"))
         return self.fit(
             model, part,
-            self.dataset("train", batch_size, training_order=True, text=text),
+            self.dataset("train", batch_size, training_order=True, text=text, **rows),
             self.dataset("validation", options.batch_size, text=text),
             epochs=epochs, monitor="val_auc", mode="max", patience=options.patience)
 

@@ -152,7 +152,20 @@ def test_the_student_is_a_plain_model(clicks, batch, teacher, tmp_path):
     np.testing.assert_allclose(model.predict(ids, verbose=0), plain(ids), atol=1e-6)
 
 
+def test_soft_labels_that_come_with_the_rows_count_like_the_teachers_own(clicks, batch, teacher):
+    inputs, labels = batch
+    student = clicks.ctr_model()
+    with_labels = {**inputs, "teacher_logit": np.asarray(teacher(inputs))}
+    expected = evaluate(compiled(Distiller(student, teacher, weight=0.3, temperature=2.0)), batch)["loss"]
+    model = compiled(Distiller(student, weight=0.3, temperature=2.0, soft_labels=True))
+    assert evaluate(model, (with_labels, labels))["loss"] == pytest.approx(expected, rel=1e-5)
+    # Rows without them, as in validation, have only their clicks.
+    logits = np.asarray(student(inputs))
+    assert evaluate(model, batch)["loss"] == pytest.approx(cross_entropy(labels, logits).mean(), rel=1e-4)
+
+
 @pytest.mark.parametrize("options, message", [
+    ({"soft_labels": True, "feature_weight": 0.5}, "soft labels that come with the rows"),
     ({"weight": -1.0}, "weight is -1.0; it must be 0 or more"),
     ({"feature_weight": float("nan")}, "feature_weight is nan"),
     ({"temperature": 0.0}, "temperature is 0.0; it must be more than 0"),

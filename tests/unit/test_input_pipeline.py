@@ -26,7 +26,7 @@ def example(row: int) -> bytes:
         "id": ints(row), "watched": ints(row, 0), "item_text_key": ints(100 + row % 2),
         "watched_text_key": ints(101, 0), "label": ints(row % 2),
         "row_sentence": tf.train.Feature(bytes_list=tf.train.BytesList(value=[f"user {row}".encode()]))}
-    )).SerializeToString()
+    )).SerializeToString(deterministic=True)
 
 
 @pytest.fixture
@@ -57,6 +57,23 @@ def test_batches_hold_every_row_in_the_files_order(files):
     assert label.dtype == tf.float32 and label.numpy().tolist() == [0, 1] * 5
     assert features["watched"].shape == (10, 2)
     assert count_rows(files) == ROWS
+
+
+def test_only_rows_to_be_kept_are_read(files):
+    def keep(rows):
+        return tf.equal(tf.strings.to_hash_bucket_fast(rows, 2), 0)
+
+    expected = [row for row in range(ROWS) if bool(keep(tf.constant([example(row)]))[0])]
+    assert 0 < len(expected) < ROWS == 25
+    assert ids(make_dataset(files, SPEC, 4, keep=keep)) == [
+        expected[i:i + 4] for i in range(0, len(expected), 4)]
+    assert sorted(flat(ids(make_dataset(files, SPEC, 4, keep=keep, shuffle_buffer=9, seed=1)))) == expected
+    assert count_rows(files, keep) == len(expected)
+
+
+def test_serialized_rows_come_along(files):
+    features, _ = next(iter(make_dataset(files, SPEC, 3, with_records=True)))
+    assert features["_record"].numpy().tolist() == [example(0), example(1), example(2)]
 
 
 def test_remainder_can_be_dropped(files):
