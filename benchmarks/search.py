@@ -12,7 +12,7 @@ from pipeline.config import RunConfig
 SPACE = {
     "training.learning_rate": (3e-4, 1e-3, 3e-3),
     "training.weight_decay": (0.0, 1e-5, 1e-3, 1e-1),
-    "training.embedding_l2": (0.0, 1e-6, 1e-5, 1e-4),
+    "training.embedding_l2": (1e-4, 1e-3, 1e-2, 1e-1),
     "backbone_options.dropout": (0.0, 0.1, 0.2, 0.4),
 }
 # Of the search only: the seeds that are reported start from other weights.
