@@ -63,18 +63,12 @@ class ServedLineage:
             self.model_run = self._events(stage.id, _OUTPUTS)["model_run"]
             encoder = self._producer(self.inputs["text_vectors"])
             self.language_model_fingerprint = encoder.custom_properties["language_model_fingerprint"].string_value
-            evaluator = self._evaluator()
+            # The gate that let it pass: a later one of the same model may have had other thresholds.
+            evaluator = self._producer(pusher["model_blessing"])
             self.examples = self._events(evaluator.id, _INPUTS)["examples"]
             self.eval_config = json.loads(evaluator.custom_properties["eval_config"].string_value)
             ids = [self.model, self.model_run, self.examples, *self.inputs.values()]
             self.uris = {a.id: a.uri for a in self._store.get_artifacts_by_id(ids)}
-
-    def _evaluator(self) -> mlmd_proto.Execution:
-        """The last execution that compared the model with an earlier one, or would have."""
-        events = self._store.get_events_by_artifact_ids([self.model])
-        readers = self._store.get_executions_by_id(
-            [e.execution_id for e in events if e.type in _INPUTS and e.path.steps[0].key == "model"])
-        return max((e for e in readers if "eval_config" in e.custom_properties), key=lambda e: e.id)
 
     def _producer(self, artifact: int) -> mlmd_proto.Execution:
         """The execution that made an artifact, or the last one that used it again."""
