@@ -240,7 +240,9 @@ def test_the_gate_compared_the_refreshed_model_with_the_served_one(root, refresh
 
     store = metadata_store.MetadataStore(
         metadata.sqlite_metadata_connection_config(str(root / "sample-smoke" / "metadata.sqlite")))
-    first, second = sorted(store.get_artifacts_by_type("PushedModel"), key=lambda a: a.id)
+    # Pusher records a refused model too, as not pushed.
+    pushed = [a for a in store.get_artifacts_by_type("PushedModel") if a.custom_properties["pushed"].int_value]
+    first, second = sorted(pushed, key=lambda a: a.id)
     blessing = max(store.get_artifacts_by_type("ModelBlessing"), key=lambda a: a.id).custom_properties
     pushed = [_input(store, _maker(store, a.id), "model") for a in (first, second)]
     assert [blessing["baseline_model_id"].int_value, blessing["current_model_id"].int_value] == pushed
