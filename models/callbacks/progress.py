@@ -56,8 +56,10 @@ class Progress(keras.callbacks.Callback):
             self._speed = self._rows_per_second()
 
     def on_epoch_end(self, epoch, logs=None):
-        # A click model's loss is told by its logloss and AUC; penalties and parts are in TensorBoard.
-        shown = [n for n in logs or {} if n.removeprefix("val_") in _CLICK_METRICS] or list(logs or {})
+        # A click model's loss is told by its logloss and AUC; penalties, parts and geometry are in TensorBoard.
+        logs = logs or {}
+        shown = ([n for n in logs if n.removeprefix("val_") in _CLICK_METRICS]
+                 or [n for n in logs if n.endswith(("loss", "accuracy"))])
         metrics = [f"{name} {_number(logs[name])}" for name in shown]
         speed = self._speed or self._rows_per_second()
         seconds = time.monotonic() - self._start
