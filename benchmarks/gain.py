@@ -42,7 +42,7 @@ RESULTS = pathlib.Path(__file__).parent / "results"
 _log = logging.getLogger(f"{console.LOGGER}.gain")
 _HEADING = """# Gain of alignment and distillation: {dataset}
 
-Written by `{command}`; {cores} CPU cores{device}.
+Written by `{command}`; {machine}.
 
 - **Rows** train / validation / test: {rows}; {dropped:,} dropped by the label rule.
 - **Split**: by {split}. **Seeds**: {seeds}. {smoke}
@@ -165,18 +165,16 @@ def _tuned(path: pathlib.Path) -> dict[str, dict[str, dict]]:
 
 
 def _heading(options: argparse.Namespace, data: PreparedData, config: RunConfig, seeds: list[int]) -> str:
-    import tensorflow as tf
+    from benchmarks.report import machine
 
     changed = config.model_dump(exclude_defaults=True, mode="json", exclude={"backbone"})
     if options.tune:
         tuning = f"tuned: the same {options.tune} trials for each arm, on the validation split; see below."
     else:
         tuning = "tuned, by an earlier search; see below." if options.tuned else "as configured, not tuned."
-    gpus = [tf.config.experimental.get_device_details(g).get("device_name", "GPU")
-            for g in tf.config.list_physical_devices("GPU")]
     return _HEADING.format(
-        dataset=data.spec.name, command=shown_command(sys.argv[1:]), cores=os.cpu_count(),
-        device="".join(f", {gpu}" for gpu in gpus), rows=" / ".join(f"{n:,}" for n in data.rows.values()),
+        dataset=data.spec.name, command=shown_command(sys.argv[1:]), machine=machine(),
+        rows=" / ".join(f"{n:,}" for n in data.rows.values()),
         dropped=data.ingestion["dropped"], split=data.spec.split.by, seeds=", ".join(map(str, seeds)),
         smoke="**A smoke run: its figures mean nothing.**" if options.smoke else "",
         fields=", ".join(f.name for f in data.spec.model_features),

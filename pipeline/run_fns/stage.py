@@ -79,7 +79,7 @@ class Stage:
             [config, dataset_spec, transform_output, list(files["train"]), text_vectors, adapted_language_model,
              language_model_fingerprint, base_model], sort_keys=True)
         self.checkpoint_dir = os.path.join(checkpoint_dir, hashlib.sha256(key.encode()).hexdigest()[:16])
-        self._rows: dict[str, int] = {}
+        self._rows: dict[tuple, int] = {}
         keras.utils.set_random_seed(self.config.seed)
 
     @classmethod
@@ -171,7 +171,7 @@ class Stage:
             drop_remainder=training_order,
         )
         # Known, so that progress can say how much of an epoch is done.
-        rows = input_pipeline.count_rows(self.files(split), keep) if keep else self.rows(split)
+        rows = self.rows(split, keep)
         steps = rows // batch_size if training_order else -(-rows // batch_size)
         return dataset.apply(tf.data.experimental.assert_cardinality(steps))
 
@@ -182,11 +182,11 @@ class Stage:
         # An adapted language model has the original's vocabulary.
         return SentenceTokenizer(LanguageModel.tokenizer_of(self.config.language_model), self.config.max_tokens)
 
-    def rows(self, split: str) -> int:
-        """How many rows a split has."""
-        if split not in self._rows:
-            self._rows[split] = input_pipeline.count_rows(self.files(split))
-        return self._rows[split]
+    def rows(self, split: str, keep: Callable[[tf.Tensor], tf.Tensor] | None = None) -> int:
+        """How many rows a split has; `keep` as for `dataset`."""
+        if (split, keep) not in self._rows:
+            self._rows[split, keep] = input_pipeline.count_rows(self.files(split), keep)
+        return self._rows[split, keep]
 
     def fit(self, model, part: str, train, validation, *, epochs: int, monitor: str, mode: str, patience: int):
         """Trains with checkpoints, progress lines and TensorBoard logs; see `training.fit`."""
@@ -219,8 +219,8 @@ class Stage:
             **rows: which rows it is trained on, as for `dataset`.
         """
         options = self.config.training
-        # A split smaller than a batch is one batch.
-        batch_size = min(options.batch_size, self.rows("train"))
+        # Fewer rows than a batch are one batch.
+        batch_size = min(options.batch_size, self.rows("train", rows.get("keep")))
         return self.fit(
             model, part,
             self.dataset("train", batch_size, training_order=True, text=text, **rows),

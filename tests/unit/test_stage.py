@@ -1,6 +1,7 @@
 from types import SimpleNamespace
 
 import pytest
+import tensorflow as tf
 
 from models.spec.errors import UserError
 from pipeline.run_fns.stage import Stage
@@ -12,3 +13,19 @@ def test_other_weights_than_the_pipeline_was_made_for_stop_a_stage_that_fine_tun
         "language_model_fingerprint": "0123456789abcdef", "adapted_language_model": None}
     with pytest.raises(UserError, match="tiny-random.*fingerprint here is"):
         Stage.from_fn_args(SimpleNamespace(custom_config=custom_config), "alignment")
+
+
+def test_fewer_rows_than_a_batch_are_one_batch_those_of_a_fold_too(tmp_path, monkeypatch):
+    path = str(tmp_path / "rows.gz")
+    with tf.io.TFRecordWriter(path, "GZIP") as writer:
+        for row in range(10):
+            writer.write(str(row))
+    asked = []
+    stage = object.__new__(Stage)
+    stage._rows, stage.config = {}, SimpleNamespace(training=SimpleNamespace(batch_size=8, patience=2))
+    monkeypatch.setattr(stage, "files", lambda split: [path], raising=False)
+    monkeypatch.setattr(stage, "dataset", lambda split, size, **options: asked.append((split, size)), raising=False)
+    monkeypatch.setattr(stage, "fit", lambda *args, **options: None, raising=False)
+    stage.fit_on_clicks(None, "student", 1)
+    stage.fit_on_clicks(None, "teacher", 1, keep=lambda rows: tf.strings.to_number(rows) < 6)
+    assert [size for split, size in asked if split == "train"] == [8, 6]
