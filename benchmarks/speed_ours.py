@@ -89,7 +89,10 @@ def in_memory(log: SpeedLog, batch_size: int):
         return {name: tf.gather(ids, rows_of_batch) for name, ids in columns.items()}, tf.gather(label, rows_of_batch)
 
     passes = tf.data.Dataset.random(seed=1, rerandomize_each_iteration=True).batch(2).take(1)
-    return passes.flat_map(shuffled).map(batch, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    options = tf.data.Options()
+    # As in `make_dataset`.
+    options.autotune.enabled = False
+    return passes.flat_map(shuffled).map(batch).with_options(options).prefetch(2)
 
 
 if __name__ == "__main__":

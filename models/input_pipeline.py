@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 
 import tensorflow as tf
@@ -17,6 +18,8 @@ RECORD = "_record"
 _PARALLEL_FILES = 4
 _READ_BUFFER = 1 << 20
 _PIECE = 1024
+_PREFETCHED_BATCHES = 2
+_PARALLEL_BATCHES = min(os.cpu_count() or 1, 16)
 
 
 def make_dataset(
@@ -100,16 +103,18 @@ def make_dataset(
     # Rows travel in pieces, never one by one: a step of tf.data for each costs more than all that is done to it.
     dataset = dataset.interleave(
         lambda file: tf.data.TFRecordDataset(file, "GZIP", buffer_size=_READ_BUFFER).batch(_PIECE),
-        cycle_length=min(len(files), _PARALLEL_FILES), num_parallel_calls=tf.data.AUTOTUNE)
+        cycle_length=min(len(files), _PARALLEL_FILES), num_parallel_calls=min(len(files), _PARALLEL_FILES))
     if keep is not None:
         dataset = dataset.map(lambda rows: tf.boolean_mask(rows, keep(rows)))
     if shuffle_buffer:
         dataset = _shuffled(dataset.rebatch(shuffle_buffer), seed)
     dataset = dataset.rebatch(batch_size, drop_remainder=drop_remainder)
-    dataset = dataset.map(parse, num_parallel_calls=tf.data.AUTOTUNE)
+    dataset = dataset.map(parse, num_parallel_calls=_PARALLEL_BATCHES)
     options = tf.data.Options()
+    # The end of every pass waits for the thread that tunes: a second and more, measured, for epochs of a few.
+    options.autotune.enabled = False
     options.deterministic = seed is not None or not shuffle_buffer
-    return dataset.with_options(options).prefetch(tf.data.AUTOTUNE)
+    return dataset.with_options(options).prefetch(_PREFETCHED_BATCHES)
 
 
 def _shuffled(blocks: tf.data.Dataset, seed: int | None) -> tf.data.Dataset:
