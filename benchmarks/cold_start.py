@@ -1,12 +1,13 @@
 """Measures what embeddings made from texts are worth to items and users without clicks.
 
-    python -m benchmarks.cold_start --movielens DIR
+    python -m benchmarks.cold_start --movielens DIR --seeds 1 2 3
 
 Hides a tenth of the items (and, apart, of the users) from training, trains by `ctrl run`
 and exports the model anew with rows for the hidden entries. `DIR` holds the official
 `ml-100k` and `ml-1m`. The result, whatever it is, is written to
-`benchmarks/results/cold_start.md`. A run takes as long as a `ctrl run` of the dataset;
-`--smoke` tries everything out on a part of the sample in two minutes.
+`benchmarks/results/cold_start.md`, and every training's to a JSONL file beside it as it comes:
+the same command goes on after a kill. A training takes as long as that of `ctrl run`; `--smoke`
+tries everything out on a part of the sample in two minutes.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ import subprocess
 import sys
 import tempfile
 
+from benchmarks.cold_start_table import ROWS, table
+from benchmarks.journal import Journal
 from pipeline import console, datasets
 from pipeline.config import RunConfig
 
@@ -29,15 +32,13 @@ Written by `{command}`; {cores} CPU cores.
 
 A tenth of the entries of a side, chosen by a hash of the id, has no row before the test split (the newest tenth of the
 log); rows before it are training and validation, eight to one at random. AUC on the hidden entries' test rows, of the
-exported models: with the **shared** out-of-vocabulary row that they get without more ado, with the **mean** of the rows
-of entries seen at least {min_count} times, and with rows made from their **texts** by `TextToEmbedding` (language model
-{language_model}, frozen). Nothing else in the models differs. "Explained" is the share of the variance of warm entries'
-rows that their texts explain, left-one-out on training data, by feature. A few hundred rows tell differences of a few
-hundredths at best: read the number of rows first.
+exported models, mean ± standard deviation over seeds: with the **shared** out-of-vocabulary row that they get without
+more ado, with the **mean** of the rows of entries seen at least {min_count} times, and with rows made from their
+**texts** by `TextToEmbedding` (language model {language_model}, frozen). Nothing else in the models differs; "aligned"
+is what `ctrl run` would push{teachers}. "Explained" is the share of the variance of warm entries' rows that their texts
+explain, left-one-out on training data, by feature. A few hundred rows tell differences of a few hundredths at best:
+read the number of rows first.
 """
-COLUMNS = (
-    "dataset", "hidden", "seed", "entries", "test rows (clicks)", "model", "shared row", "mean row", "text row",
-    "text - better of the others", "explained")
 SHARE = 0.1
 # What an item or user is known by: these features' values are hidden with it, the id first.
 KEYS = {
@@ -70,52 +71,67 @@ def main() -> None:
     console.set_environment()
     from models.text_to_embedding import TextToEmbedding
 
-    rows = [
-        row for name in options.datasets for side in options.hide for seed in options.seeds
-        for row in _run(name, side, seed, options)]
     # Anybody's paths are their own.
     paths = {options.movielens: "DIR", str(options.output): "FILE"}
-    arguments = [paths.get(a, a) for a in sys.argv[1:]]
-    text = HEADER.format(
-        command=" ".join(["python -m benchmarks.cold_start", *arguments]), cores=os.cpu_count(),
-        min_count=TextToEmbedding().min_count,
-        language_model=RunConfig.load("sample", None, options.set).language_model)
-    text += "\n".join(["", f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|", *rows, ""])
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(text, encoding="utf-8")
-    print(text)
+    config = RunConfig.load("sample", None, options.set)
+    header = HEADER.format(
+        command=" ".join(["python -m benchmarks.cold_start", *(paths.get(a, a) for a in sys.argv[1:])]),
+        cores=os.cpu_count(), min_count=TextToEmbedding().min_count, language_model=config.language_model,
+        teachers="" if config.distillation.weight else ", here without teachers")
+    journal = Journal(options.output.with_suffix(".jsonl"))
+    results = []
+    for name in options.datasets:
+        for side in options.hide:
+            results.append((name, side, {}))
+            with tempfile.TemporaryDirectory() as folder:
+                for seed in options.seeds:
+                    results[-1][2][seed] = _known(name, side, seed, options, journal, pathlib.Path(folder))
+                    options.output.write_text(f"{header}\n{table(results)}\n", encoding="utf-8")
+    print(options.output.read_text(encoding="utf-8"))
 
 
-def _run(name: str, side: str, seed: int, options) -> list[str]:
-    """The table's rows of one training."""
-    from benchmarks.hidden_log import write_hidden_log
-
-    keys = KEYS[name][side]
+def _known(name: str, side: str, seed: int, options, journal: Journal, folder: pathlib.Path) -> dict:
+    """The result of one training, from the journal or a new one; the seeds share the folder of their runs."""
     # What the stage of the pipeline does by itself is measured here from without.
     settings = [*options.set, f"seed={seed}", "data.max_unknown_share=1", "cold_start.enabled=false"]
+    config = RunConfig.load(name, None, settings, options.smoke)
+    task = {"spec": datasets.load(name).to_json(), "side": side, "config": config.model_dump(mode="json"),
+            "smoke": options.smoke}
+    result = journal.get(task)
+    if result is None:
+        result = _run(name, side, settings, config, options, folder)
+        journal.add(task, result, dataset=name, side=side, seed=seed)
+    return result
+
+
+def _run(name: str, side: str, settings: list[str], config: RunConfig, options, folder: pathlib.Path) -> dict:
+    """What one training comes to."""
+    from benchmarks.hidden_log import write_hidden_log
+    from models.spec.dataset_spec import DatasetSpec
+
+    keys = KEYS[name][side]
     data_dir = str(pathlib.Path(options.movielens, _FOLDERS[name])) if name in _FOLDERS else None
-    with tempfile.TemporaryDirectory() as root:
-        folder = pathlib.Path(root)
-        with console.quiet(folder / "log"):
-            spec = datasets.materialise(datasets.load(name), folder)
-            spec = write_hidden_log(
-                spec, folder, keys[0], SHARE, rows=_SMOKE_ROWS if options.smoke else None, data_dir=data_dir)
-        done = subprocess.run(
-            [sys.executable, "-c", "import sys; from pipeline.cli import main; sys.exit(main())", "run",
-             "--dataset", str(folder / "spec.yaml"), "--root", root, *(["--smoke"] if options.smoke else []),
-             *(a for s in settings for a in ("--set", s))],
-            stdout=sys.stderr)
-        # A model that the gate refuses is measured as well.
-        if done.returncode not in (0, _REFUSED):
-            sys.exit(f"ctrl run failed with status {done.returncode}")
-        config = RunConfig.load(name, None, settings, options.smoke)
-        artifacts = folder / (f"{name}-smoke" if options.smoke else name) / "artifacts"
-        with console.quiet(folder / "log"):
-            return [f"| {name} | {side}s | {seed} | {row}" for row in _measure(spec, config, artifacts, side, keys)]
+    path = folder / "spec.yaml"
+    with console.quiet(folder / "log"):
+        # Written once, so that the runs of other seeds reuse what was prepared.
+        spec = DatasetSpec.load(path) if path.exists() else write_hidden_log(
+            datasets.materialise(datasets.load(name), folder), folder, keys[0], SHARE,
+            rows=_SMOKE_ROWS if options.smoke else None, data_dir=data_dir)
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys; from pipeline.cli import main; sys.exit(main())", "run",
+         "--dataset", str(path), "--root", str(folder), *(["--smoke"] if options.smoke else []),
+         *(a for s in settings for a in ("--set", s))],
+        stdout=sys.stderr)
+    # A model that the gate refuses is measured as well.
+    if done.returncode not in (0, _REFUSED):
+        sys.exit(f"ctrl run failed with status {done.returncode}")
+    artifacts = folder / (f"{name}-smoke" if options.smoke else name) / "artifacts"
+    with console.quiet(folder / "log"):
+        return _measure(spec, config, artifacts, side, keys)
 
 
-def _measure(spec, config, artifacts: pathlib.Path, side: str, keys: tuple[str, ...]):
-    """The rest of the table's rows: what each model makes of the hidden entries."""
+def _measure(spec, config, artifacts: pathlib.Path, side: str, keys: tuple[str, ...]) -> dict:
+    """What each model makes of the hidden entries: AUC by kind of row."""
     import numpy as np
     import tensorflow_transform as tft
     from sklearn.metrics import roc_auc_score
@@ -129,7 +145,7 @@ def _measure(spec, config, artifacts: pathlib.Path, side: str, keys: tuple[str, 
     from models.text_to_embedding import TextToEmbedding
     from serving.export import export_ctr_model, restore_weights
 
-    tft_output = tft.TFTransformOutput(_only(artifacts, "Transform/transform_graph/*"))
+    tft_output = tft.TFTransformOutput(_newest(artifacts, "Transform/transform_graph/*"))
     train, test = (_examples(artifacts, split) for split in ("train", "test"))
     decoded = [raw_example.decode(row) for row in test]
     rows = [i for i, values in enumerate(decoded) if is_hidden(_value(values, keys[0]), SHARE)]
@@ -145,11 +161,12 @@ def _measure(spec, config, artifacts: pathlib.Path, side: str, keys: tuple[str, 
             entries.add(decoded[i], trained=False)
     vectors = _vectors(artifacts, side)
 
+    found = {}
     for model_name, trainer in _MODELS.items():
         model = CTRModel(
             fields(spec, tft_output), backbone=config.backbone, embedding_dim=config.embedding_dim,
             backbone_options=config.backbone_options, history_pooling=config.history_pooling)
-        restore_weights(model, _only(artifacts, f"{trainer}/model/*/Format-Serving"))
+        restore_weights(model, _newest(artifacts, f"{trainer}/model/*/Format-Serving"))
         mean, made, explained = {}, {}, {}
         for key, entries in known.items():
             vocabulary = tft_output.vocabulary_by_name(f"{key}_vocabulary")
@@ -162,14 +179,12 @@ def _measure(spec, config, artifacts: pathlib.Path, side: str, keys: tuple[str, 
             explained[key] = mapping.explained
             made[key] = mapping.catalogue(cold, vectors(map(entries.text, cold)), np.zeros(len(cold)))
             mean[key] = dict.fromkeys(cold, mapping.mean_row)
-        aucs = []
-        for catalogue in (None, mean, made):
+        found[model_name] = {"explained": explained}
+        for kind, catalogue in zip(ROWS, (None, mean, made)):
             with tempfile.TemporaryDirectory() as folder:
                 export_ctr_model(model, tft_output, spec, folder, catalogue)
-                aucs.append(roc_auc_score(labels, _scores(folder, test)))
-        shares = ", ".join(f"{key} {share:.2f}" for key, share in explained.items())
-        yield (f"{len(hidden)} | {len(rows):,} ({labels.sum():,}) | {model_name} | {aucs[0]:.4f} | {aucs[1]:.4f} | "
-               f"{aucs[2]:.4f} | {aucs[2] - max(aucs[:2]):+.4f} | {shares} |")
+                found[model_name][kind] = float(roc_auc_score(labels, _scores(folder, test)))
+    return {"entries": len(hidden), "rows": len(rows), "clicks": int(labels.sum()), "models": found}
 
 
 def _value(values: dict, key: str) -> str:
@@ -184,7 +199,7 @@ def _vectors(artifacts: pathlib.Path, side: str):
     from components.textualiser.executor import fingerprint
     from models.text_table import TextTable
 
-    table = TextTable.load(_only(artifacts, "TextEncoder/text_vectors/*"))[side]
+    table = TextTable.load(_newest(artifacts, "TextEncoder/text_vectors/*"))[side]
     return lambda texts: table.vectors[
         table.lookup(tf.constant(np.array([fingerprint(t) for t in texts], np.int64))).numpy()]
 
@@ -205,9 +220,10 @@ def _examples(artifacts: pathlib.Path, split: str) -> list[bytes]:
     return list(tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator())
 
 
-def _only(artifacts: pathlib.Path, pattern: str) -> str:
-    (path,) = artifacts.glob(pattern)
-    return str(path)
+def _newest(artifacts: pathlib.Path, pattern: str) -> str:
+    """The path of the last run: `*` stands for the number of the execution."""
+    number = pathlib.PurePath(pattern).parts.index("*")
+    return str(max(artifacts.glob(pattern), key=lambda path: int(path.relative_to(artifacts).parts[number])))
 
 
 if __name__ == "__main__":

@@ -10,9 +10,10 @@ distilled one with its teacher, and each is evaluated on the test split. Nothing
 on the test split. Every result is kept in a JSONL file beside the table as it comes: the
 same command goes on after a kill.
 
-`--tune N` first tries N settings (`benchmarks/search.py`), the same for each arm, on the
-validation split; what is best for an arm is written to a JSON file beside the table, and
-used for it. `--tuned FILE` uses such a file again. `--smoke` shows on the sample, in
+`--tune N` first tries N settings (`benchmarks/search.py`), the same for the plain and the
+aligned backbone, on the validation split; what is best for each is written to a JSON file
+beside the table and used for it, and the student takes what is best for the aligned one.
+`--tuned FILE` uses such a file again. `--smoke` shows on the sample, in
 minutes, that everything runs.
 """
 
@@ -68,7 +69,8 @@ def main() -> int:
                         help="one key of the configuration; may be repeated")
     parser.add_argument("--backbones", nargs="+", default=["autoint"])
     parser.add_argument("--seeds", nargs="+", type=int, default=None, help="default 1 to 5; 1 and 2 with --smoke")
-    parser.add_argument("--tune", type=int, default=0, metavar="TRIALS", help="settings to try for each arm first")
+    parser.add_argument("--tune", type=int, default=0, metavar="TRIALS",
+                        help="settings to try for plain and aligned first")
     parser.add_argument("--tuned", type=pathlib.Path, metavar="FILE", help="settings that an earlier --tune found")
     parser.add_argument("--root", type=pathlib.Path, default=pathlib.Path("ctrl_root"), help="as of `ctrl run`")
     parser.add_argument("--output", type=pathlib.Path, help="the table (default: benchmarks/results/gain_<dataset>.md)")
@@ -169,7 +171,8 @@ def _heading(options: argparse.Namespace, data: PreparedData, config: RunConfig,
 
     changed = config.model_dump(exclude_defaults=True, mode="json", exclude={"backbone"})
     if options.tune:
-        tuning = f"tuned: the same {options.tune} trials for each arm, on the validation split; see below."
+        tuning = (f"tuned: the same {options.tune} trials for plain and aligned, on the validation split; distilled "
+                  "takes those of aligned; see below.")
     else:
         tuning = "tuned, by an earlier search; see below." if options.tuned else "as configured, not tuned."
     return _HEADING.format(

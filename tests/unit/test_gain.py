@@ -143,7 +143,8 @@ def test_a_killed_benchmark_goes_on(tmp_path, monkeypatch):
 def test_tuning_never_sees_the_test_split_and_is_used(tmp_path, monkeypatch):
     benchmark = _gain(tmp_path, monkeypatch)
     tuned = benchmark.tune(["dcnv2"], 9)
-    assert len(benchmark._arms.calls) == 3 * 9
+    assert [call[0] for call in benchmark._arms.calls] == ["plain"] * 9 + ["aligned"] * 9
+    assert tuned["dcnv2"]["distilled"] == tuned["dcnv2"]["aligned"]
     assert {(seed, test) for _, _, seed, _, test in benchmark._arms.calls} == {(0, False)}
     assert {settings["training.learning_rate"] for settings in tuned["dcnv2"].values()} == {3e-3}
     benchmark.measure(["dcnv2"], [1], tuned)

@@ -1,0 +1,40 @@
+"""What embeddings made from texts are worth, as a table: means over seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+COLUMNS = (
+    "dataset", "hidden", "entries", "test rows (clicks)", "model", "seeds", "shared row", "mean row", "text row",
+    "text - better of the others", "explained")
+ROWS = ("shared", "mean", "text")
+
+
+def table(results: Sequence[tuple[str, str, Mapping[int, Mapping]]]) -> str:
+    """One line a dataset, hidden side and model.
+
+    Args:
+        results: dataset, side, and seed to what was measured: `entries`, `rows`, `clicks`, and in
+            `models` by name the AUC with each of `ROWS` and what the texts have `explained` by feature.
+    """
+    lines = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
+    for dataset, side, runs in results:
+        # Entries and rows are the same for all seeds: a hash chooses them.
+        first = next(iter(runs.values()))
+        for model in first["models"]:
+            found = [run["models"][model] for run in runs.values()]
+            explained = ", ".join(
+                f"{key} {np.mean([f['explained'][key] for f in found]):.2f}" for key in found[0]["explained"])
+            cells = [
+                dataset, f"{side}s", str(first["entries"]), f"{first['rows']:,} ({first['clicks']:,})", model,
+                ", ".join(map(str, runs)), *(_mean([f[row] for f in found]) for row in ROWS),
+                _mean([f["text"] - max(f["shared"], f["mean"]) for f in found], "+"), explained]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _mean(values: Sequence[float], sign: str = "") -> str:
+    spread = f" ± {np.std(values, ddof=1):.4f}" if len(values) > 1 else ""
+    return f"{np.mean(values):{sign}.4f}{spread}"
