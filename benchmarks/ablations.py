@@ -13,19 +13,15 @@ beside the table as it comes: the same command goes on after a kill, and `--only
 from __future__ import annotations
 
 import argparse
-import datetime
 import logging
-import pathlib
 import sys
 
 from benchmarks.ablation_list import REFERENCE, Ablation, ablations, one_of_each
-from benchmarks.gain import shown_command
+from benchmarks.command import dataset_parser, quiet_run, run, shown_command
 from models.spec.errors import UserError
 from pipeline import console, datasets
 from pipeline.config import RunConfig
-from pipeline.layout import RunLayout
 
-RESULTS = pathlib.Path(__file__).parent / "results"
 _log = logging.getLogger(f"{console.LOGGER}.ablations")
 _HEADING = """# Ablations: {dataset}
 
@@ -45,25 +41,10 @@ ClickPrompt's."""
 
 def main() -> int:
     """Entry point. Returns the exit status: 0, or 2 for a user's error."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--dataset", default="sample", metavar="NAME|SPEC.yaml")
-    parser.add_argument("--data-dir", metavar="DIR", help="folder of the log's files")
-    parser.add_argument("--config", metavar="FILE", help="run configuration, YAML: the reference")
-    parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE",
-                        help="one key of the configuration; may be repeated")
+    parser = dataset_parser(__doc__.splitlines()[0], "ablations", "one epoch, one row of each kind")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3], help="default 1 2 3")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="some kinds of ablations, and the reference")
-    parser.add_argument("--root", type=pathlib.Path, default=pathlib.Path("ctrl_root"), help="as of `ctrl run`")
-    parser.add_argument("--output", type=pathlib.Path,
-                        help="the table (default: benchmarks/results/ablations_<dataset>.md)")
-    parser.add_argument("--smoke", action="store_true", help="one epoch, one row of each kind, to see that it runs")
-    options = parser.parse_args()
-    try:
-        _benchmark(options)
-    except UserError as error:
-        print(f"ablations: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return run("ablations", _benchmark, parser.parse_args())
 
 
 def _benchmark(options: argparse.Namespace) -> None:
@@ -73,14 +54,7 @@ def _benchmark(options: argparse.Namespace) -> None:
     groups = chosen(options.only, wanted)
     if options.smoke:
         wanted = one_of_each(wanted)
-    name = spec.name + ("-smoke" if options.smoke else "")
-    output = options.output or RESULTS / f"ablations_{name}.md"
-    layout = RunLayout.below(options.root, name)
-    layout.check_writable()
-    console.set_environment()
-    log = layout.logs / f"ablations-{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
-    kept = "interrupted; every result so far is kept: the same command goes on from there"
-    with console.quiet(log), console.leave_on_interrupt(kept):
+    with quiet_run("ablations", options, spec.name + ("-smoke" if options.smoke else "")) as (layout, output):
         # TFX takes 20 to 40 seconds to import, so wrong arguments have been refused before.
         from benchmarks.ablation_runner import AblationRunner
         from benchmarks.prepared_data import PreparedData
@@ -88,7 +62,7 @@ def _benchmark(options: argparse.Namespace) -> None:
 
         data = PreparedData(spec, config, layout, options.data_dir)
         heading = _HEADING.format(
-            dataset=spec.name, command=shown_command(sys.argv[1:], "benchmarks.ablations"), machine=machine(),
+            dataset=spec.name, command=shown_command("benchmarks.ablations", sys.argv[1:]), machine=machine(),
             facts=facts(data, config, options.seeds, options.smoke))
         AblationRunner(data, config, wanted, output, layout.root / "ablations", heading).measure(options.seeds, groups)
         _log.info("table %s", output)

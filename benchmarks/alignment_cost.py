@@ -11,18 +11,14 @@ rows. Results are kept in a JSONL file beside the table: the same command goes o
 from __future__ import annotations
 
 import argparse
-import datetime
 import logging
-import pathlib
 import sys
 
-from benchmarks.gain import shown_command
+from benchmarks.command import dataset_parser, quiet_run, run, shown_command
 from models.spec.errors import UserError
 from pipeline import console, datasets
 from pipeline.config import RunConfig
-from pipeline.layout import RunLayout
 
-RESULTS = pathlib.Path(__file__).parent / "results"
 _log = logging.getLogger(f"{console.LOGGER}.alignment_cost")
 _CLICK_BATCH = 512
 _SMOKE_ROWS = 1024
@@ -46,27 +42,12 @@ of its history's items. "Not at all" is the plain backbone on the same rows: wha
 
 def main() -> int:
     """Entry point. Returns the exit status: 0, or 2 for a user's error."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--dataset", default="sample", metavar="NAME|SPEC.yaml")
-    parser.add_argument("--data-dir", metavar="DIR", help="folder of the log's files")
-    parser.add_argument("--config", metavar="FILE", help="run configuration, YAML")
-    parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE",
-                        help="one key of the configuration; may be repeated")
+    parser = dataset_parser(
+        __doc__.splitlines()[0], "alignment_cost", "1,024 rows and an untrained language model")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3], help="default 1 2 3")
     parser.add_argument("--rows", type=int, default=20_480, help="rows that are aligned both ways (default 20480)")
     parser.add_argument("--epochs", type=int, default=5, help="spread the encoding over so many, too (default 5)")
-    parser.add_argument("--root", type=pathlib.Path, default=pathlib.Path("ctrl_root"), help="as of `ctrl run`")
-    parser.add_argument("--output", type=pathlib.Path,
-                        help="the table (default: benchmarks/results/alignment_cost_<dataset>.md)")
-    parser.add_argument("--smoke", action="store_true",
-                        help="1,024 rows and an untrained language model, to see that it runs")
-    options = parser.parse_args()
-    try:
-        _benchmark(options)
-    except UserError as error:
-        print(f"alignment_cost: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return run("alignment_cost", _benchmark, parser.parse_args())
 
 
 def _benchmark(options: argparse.Namespace) -> None:
@@ -82,14 +63,7 @@ def _benchmark(options: argparse.Namespace) -> None:
                         f"{config.alignment.batch_size} (alignment.batch_size); the first step is not timed")
     if options.epochs < 1:
         raise UserError(f"--epochs {options.epochs}: must be 1 or more")
-    name = spec.name + ("-smoke" if options.smoke else "")
-    output = options.output or RESULTS / f"alignment_cost_{name}.md"
-    layout = RunLayout.below(options.root, name)
-    layout.check_writable()
-    console.set_environment()
-    log = layout.logs / f"alignment_cost-{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
-    kept = "interrupted; every result so far is kept: the same command goes on from there"
-    with console.quiet(log), console.leave_on_interrupt(kept):
+    with quiet_run("alignment_cost", options, spec.name + ("-smoke" if options.smoke else "")) as (layout, output):
         # TFX takes 20 to 40 seconds to import, so wrong arguments have been refused before.
         from benchmarks.alignment_cost_runner import AlignmentCost
         from benchmarks.prepared_data import PreparedData
@@ -100,7 +74,7 @@ def _benchmark(options: argparse.Namespace) -> None:
         cost = AlignmentCost(data, config, click_batch, rows, output, layout.root / "alignment_cost")
         epochs = config.alignment.epochs
         cost.measure(options.seeds, options.epochs, _HEADING.format(
-            dataset=spec.name, command=shown_command(sys.argv[1:], "benchmarks.alignment_cost"), machine=machine(),
+            dataset=spec.name, command=shown_command("benchmarks.alignment_cost", sys.argv[1:]), machine=machine(),
             facts=facts(data, config, options.seeds, options.smoke), sample=f"{cost.sample.count:,}",
             tokens=cost.sample.tokens, train=f"{data.rows['train']:,}", epochs=options.epochs,
             batch=f"{config.alignment.batch_size:,}", click_batch=click_batch,

@@ -21,11 +21,11 @@ import sys
 import tempfile
 
 from benchmarks.cold_start_table import ROWS, table
+from benchmarks.command import RESULTS, shown_command
 from benchmarks.journal import Journal
 from pipeline import console, datasets
 from pipeline.config import RunConfig
 
-RESULTS = pathlib.Path(__file__).parent / "results" / "cold_start.md"
 HEADER = """# Cold start
 
 Written by `{command}`; {cores} CPU cores.
@@ -61,7 +61,7 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[1])
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as for `ctrl run`")
     parser.add_argument("--smoke", action="store_true", help="2,000 rows of the sample, untrained language model")
-    parser.add_argument("--output", type=pathlib.Path, default=RESULTS)
+    parser.add_argument("--output", type=pathlib.Path, default=RESULTS / "cold_start.md")
     options = parser.parse_args()
     if options.smoke:
         options.datasets, options.hide = ["sample"], ["item"]
@@ -71,12 +71,10 @@ def main() -> None:
     console.set_environment()
     from models.text_to_embedding import TextToEmbedding
 
-    # Anybody's paths are their own.
-    paths = {options.movielens: "DIR", str(options.output): "FILE"}
     config = RunConfig.load("sample", None, options.set)
     header = HEADER.format(
-        command=" ".join(["python -m benchmarks.cold_start", *(paths.get(a, a) for a in sys.argv[1:])]),
-        cores=os.cpu_count(), min_count=TextToEmbedding().min_count, language_model=config.language_model,
+        command=shown_command("benchmarks.cold_start", sys.argv[1:]), cores=os.cpu_count(),
+        min_count=TextToEmbedding().min_count, language_model=config.language_model,
         teachers="" if config.distillation.weight else ", here without teachers")
     journal = Journal(options.output.with_suffix(".jsonl"))
     results = []

@@ -20,35 +20,28 @@ minutes, that everything runs.
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import logging
-import os
 import pathlib
-import shlex
 import sys
 from typing import TYPE_CHECKING
 
+from benchmarks.command import dataset_parser, quiet_run, run, shown_command
 from models.spec.dataset_spec import DatasetSpec
 from models.spec.errors import UserError
 from models.spec.split_rule import SplitRule
 from pipeline import console, datasets
 from pipeline.config import RunConfig
-from pipeline.layout import RunLayout
 
 if TYPE_CHECKING:
     from benchmarks.prepared_data import PreparedData
 
-RESULTS = pathlib.Path(__file__).parent / "results"
 _log = logging.getLogger(f"{console.LOGGER}.gain")
 _HEADING = """# Gain of alignment and distillation: {dataset}
 
 Written by `{command}`; {machine}.
 
-- **Rows** train / validation / test: {rows}; {dropped:,} dropped by the label rule.
-- **Split**: by {split}. **Seeds**: {seeds}. {smoke}
-- **Fields** of the ID model: {fields}.
-- **Language model**: {language_model}. **Configuration** beside its defaults: {config}
+{facts}
 - **Settings**: {tuning}
 
 Mean ± standard deviation over seeds, on the test split, by scikit-learn; *difference* to the plain backbone of the same
@@ -59,29 +52,16 @@ and is not served."""
 
 def main() -> int:
     """Entry point. Returns the exit status: 0, or 2 for a user's error."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--dataset", default="sample", metavar="NAME|SPEC.yaml")
-    parser.add_argument("--data-dir", metavar="DIR", help="folder of the log's files")
+    parser = dataset_parser(__doc__.splitlines()[0], "gain", "one epoch of everything, two seeds")
     parser.add_argument("--split", choices=("time", "user_time"),
                         help="one global cut, or a cut per user, in place of the specification's")
-    parser.add_argument("--config", metavar="FILE", help="run configuration, YAML")
-    parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE",
-                        help="one key of the configuration; may be repeated")
-    parser.add_argument("--backbones", nargs="+", default=["autoint"])
+    parser.add_argument("--backbones", nargs="+", default=["autoint"], metavar="NAME[:SEEDS]",
+                        help="each with the seeds of --seeds, or with its own: dcnv2:1,2")
     parser.add_argument("--seeds", nargs="+", type=int, default=None, help="default 1 to 5; 1 and 2 with --smoke")
     parser.add_argument("--tune", type=int, default=0, metavar="TRIALS",
                         help="settings to try for plain and aligned first")
     parser.add_argument("--tuned", type=pathlib.Path, metavar="FILE", help="settings that an earlier --tune found")
-    parser.add_argument("--root", type=pathlib.Path, default=pathlib.Path("ctrl_root"), help="as of `ctrl run`")
-    parser.add_argument("--output", type=pathlib.Path, help="the table (default: benchmarks/results/gain_<dataset>.md)")
-    parser.add_argument("--smoke", action="store_true", help="one epoch of everything, to see that it runs")
-    options = parser.parse_args()
-    try:
-        _benchmark(options)
-    except UserError as error:
-        print(f"gain: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return run("gain", _benchmark, parser.parse_args())
 
 
 def _benchmark(options: argparse.Namespace) -> None:
@@ -92,31 +72,47 @@ def _benchmark(options: argparse.Namespace) -> None:
     if options.tune < 0:
         raise UserError(f"--tune {options.tune}: must be 1 or more")
     tuned = _tuned(options.tuned) if options.tuned else {}
-    seeds = options.seeds or ([1, 2] if options.smoke else [1, 2, 3, 4, 5])
+    seeds = seeds_of(options.backbones, options.seeds or ([1, 2] if options.smoke else [1, 2, 3, 4, 5]))
     name = spec.name + (f"-{options.split}" if options.split else "") + ("-smoke" if options.smoke else "")
-    output = options.output or RESULTS / f"gain_{name}.md"
-    layout = RunLayout.below(options.root, name)
-    layout.check_writable()
-    console.set_environment()
-    log = layout.logs / f"gain-{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
-    kept = "interrupted; every result so far is kept: the same command goes on from there"
-    with console.quiet(log), console.leave_on_interrupt(kept):
+    with quiet_run("gain", options, name) as (layout, output):
         # TFX takes 20 to 40 seconds to import, so wrong arguments have been refused before.
         from benchmarks.gain_runner import Gain
         from benchmarks.prepared_data import PreparedData
         from models import backbones
 
-        for backbone in options.backbones:
+        for backbone in seeds:
             backbones.get(backbone, **config.backbone_options)
         data = PreparedData(spec, config, layout, options.data_dir)
         heading = _heading(options, data, config, seeds)
         gain = Gain(data, config, output, layout.root / "gain", heading)
         if options.tune:
-            tuned = gain.tune(options.backbones, options.tune)
+            tuned = gain.tune(list(seeds), options.tune)
             path = output.with_name(f"{output.stem}_tuned.json")
             path.write_text(json.dumps({"trials": options.tune, "settings": tuned}, indent=1) + "\n", encoding="utf-8")
-        gain.measure(options.backbones, seeds, tuned)
+        gain.measure(seeds, tuned)
         _log.info("table %s", output)
+
+
+def seeds_of(backbones: list[str], seeds: list[int]) -> dict[str, list[int]]:
+    """Backbone to its seeds, from `NAME` or `NAME:SEED,SEED`.
+
+    Raises:
+        UserError: a seed is not a number.
+
+    Example:
+
+    ```python
+    seeds_of(["autoint", "dcnv2:1,2"], [1, 2, 3])  # {"autoint": [1, 2, 3], "dcnv2": [1, 2]}
+    ```
+    """
+    found = {}
+    for given in backbones:
+        name, _, own = given.partition(":")
+        try:
+            found[name] = [int(seed) for seed in own.split(",")] if own else seeds
+        except ValueError:
+            raise UserError(f"--backbones {given}: the seeds must be whole numbers, as {name}:1,2") from None
+    return found
 
 
 def with_split(spec: DatasetSpec, by: str | None) -> DatasetSpec:
@@ -137,28 +133,6 @@ def with_split(spec: DatasetSpec, by: str | None) -> DatasetSpec:
     return spec.model_copy(update={"split": split})
 
 
-def shown_command(arguments: list[str], module: str = "benchmarks.gain") -> str:
-    """The command without the paths of this machine.
-
-    Example:
-
-    ```python
-    shown_command(["--data-dir", "/data/ml-1m", "--smoke"])  # "python -m benchmarks.gain --data-dir DIR --smoke"
-    ```
-    """
-    shown, hidden = [], {"--data-dir": "DIR", "--root": "ROOT", "--output": "FILE"}
-    for before, argument in zip(["", *arguments], arguments):
-        option, equals, _ = argument.partition("=")
-        if before in hidden:
-            argument = hidden[before]
-        elif equals and option in hidden:
-            argument = f"{option}={hidden[option]}"
-        elif os.path.isabs(argument):
-            argument = pathlib.Path(argument).name
-        shown.append(argument)
-    return shlex.join(["python", "-m", module, *shown])
-
-
 def _tuned(path: pathlib.Path) -> dict[str, dict[str, dict]]:
     try:
         return json.loads(path.read_text(encoding="utf-8"))["settings"]
@@ -166,22 +140,17 @@ def _tuned(path: pathlib.Path) -> dict[str, dict[str, dict]]:
         raise UserError(f"--tuned {path}: cannot be read as settings that --tune found: {error}") from error
 
 
-def _heading(options: argparse.Namespace, data: PreparedData, config: RunConfig, seeds: list[int]) -> str:
-    from benchmarks.report import machine
+def _heading(options: argparse.Namespace, data: PreparedData, config: RunConfig, seeds: dict[str, list[int]]) -> str:
+    from benchmarks.report import facts, machine
 
-    changed = config.model_dump(exclude_defaults=True, mode="json", exclude={"backbone"})
     if options.tune:
         tuning = (f"tuned: the same {options.tune} trials for plain and aligned, on the validation split; distilled "
                   "takes those of aligned; see below.")
     else:
         tuning = "tuned, by an earlier search; see below." if options.tuned else "as configured, not tuned."
     return _HEADING.format(
-        dataset=data.spec.name, command=shown_command(sys.argv[1:]), machine=machine(),
-        rows=" / ".join(f"{n:,}" for n in data.rows.values()),
-        dropped=data.ingestion["dropped"], split=data.spec.split.by, seeds=", ".join(map(str, seeds)),
-        smoke="**A smoke run: its figures mean nothing.**" if options.smoke else "",
-        fields=", ".join(f.name for f in data.spec.model_features),
-        language_model=f"{config.language_model}, {config.text_mode}", config=f"`{json.dumps(changed)}`", tuning=tuning)
+        dataset=data.spec.name, command=shown_command("benchmarks.gain", sys.argv[1:]), machine=machine(),
+        facts=facts(data, config, seeds, options.smoke), tuning=tuning)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import pathlib
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.arms import ARMS, NOT_READ, Arms
@@ -43,7 +44,7 @@ class Gain:
 
     ```python
     gain = Gain(data, config, pathlib.Path("gain_sample.md"), pathlib.Path("/tmp/work"), "# Gain")
-    gain.measure(["autoint"], [1, 2], tuned=gain.tune(["autoint"], trials=4))
+    gain.measure({"autoint": [1, 2]}, tuned=gain.tune(["autoint"], trials=4))
     ```
     """
 
@@ -78,11 +79,16 @@ class Gain:
             chosen[backbone]["distilled"] = chosen[backbone]["aligned"]
         return chosen
 
-    def measure(self, backbones: list[str], seeds: list[int], tuned: dict[str, dict[str, dict]]) -> None:
-        """Trains and evaluates every arm, seed by seed, and writes the table after each backbone."""
-        total, done = len(backbones) * len(seeds) * len(ARMS), 0
-        for backbone in backbones:
-            for seed in seeds:
+    def measure(self, seeds: Mapping[str, Sequence[int]], tuned: dict[str, dict[str, dict]]) -> None:
+        """Trains and evaluates every arm, seed by seed, and writes the table after each seed.
+
+        Args:
+            seeds: of each backbone.
+            tuned: what `tune` found; `{}` for the settings as configured.
+        """
+        total, done = sum(map(len, seeds.values())) * len(ARMS), 0
+        for backbone, own in seeds.items():
+            for seed in own:
                 for arm in ARMS:
                     done += 1
                     _log.info("[%d/%d] %s, seed %d, %s", done, total, backbone, seed, arm)
@@ -91,7 +97,7 @@ class Gain:
                         self._results.setdefault(backbone, {}).setdefault(model, {})[seed] = figures["test"]
                         overall = figures["test"]["all"]
                         _log.info("        %s: test AUC %.4f, logloss %.4f", model, overall["auc"], overall["logloss"])
-            self._write(tuned)
+                self._write(tuned)
 
     def _run(self, backbone: str, arm: str, seed: int, settings: dict, test: bool = True) -> dict[str, dict]:
         config = with_settings(self._config.model_copy(update={"backbone": backbone, "seed": seed}), settings)

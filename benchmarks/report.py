@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.config import RunConfig
@@ -14,18 +15,36 @@ if TYPE_CHECKING:
 _FACTS = """- **Rows** train / validation / test: {rows}; {dropped:,} dropped by the label rule.
 - **Split**: by {split}. **Seeds**: {seeds}.{smoke}
 - **Fields** of the ID model: {fields}.
-- **Backbone**: {backbone}. **Language model**: {language_model}. **Configuration** beside its defaults: {config}"""
+- {backbone}**Language model**: {language_model}. **Configuration** beside its defaults: {config}"""
 
 
-def facts(data: PreparedData, config: RunConfig, seeds: list[int], smoke: bool) -> str:
-    """The lines of a heading that say what was measured on."""
+def facts(data: PreparedData, config: RunConfig, seeds: Sequence[int] | Mapping[str, Sequence[int]],
+          smoke: bool) -> str:
+    """The lines of a heading that say what was measured on.
+
+    Args:
+        data: what was trained on.
+        config: the configuration that all started from.
+        seeds: of its backbone, or those of each backbone.
+        smoke: whether it was a smoke run.
+    """
+    several = isinstance(seeds, Mapping)
     changed = config.model_dump(exclude_defaults=True, mode="json", exclude={"backbone"})
     return _FACTS.format(
         rows=" / ".join(f"{n:,}" for n in data.rows.values()), dropped=data.ingestion["dropped"],
-        split=data.spec.split.by, seeds=", ".join(map(str, seeds)),
+        split=data.spec.split.by, seeds=_shown(seeds),
         smoke=" **A smoke run: its figures mean nothing.**" if smoke else "",
-        fields=", ".join(f.name for f in data.spec.model_features), backbone=config.backbone,
+        fields=", ".join(f.name for f in data.spec.model_features),
+        backbone="" if several else f"**Backbone**: {config.backbone}. ",
         language_model=f"{config.language_model}, {config.text_mode}", config=f"`{json.dumps(changed)}`")
+
+
+def _shown(seeds: Sequence[int] | Mapping[str, Sequence[int]]) -> str:
+    if not isinstance(seeds, Mapping):
+        return ", ".join(map(str, seeds))
+    if len({tuple(own) for own in seeds.values()}) == 1:
+        return _shown(next(iter(seeds.values())))
+    return "; ".join(f"{_shown(own)} for {backbone}" for backbone, own in seeds.items())
 
 
 def machine() -> str:

@@ -20,13 +20,13 @@ import sys
 import tempfile
 
 from benchmarks import peers
+from benchmarks.command import RESULTS, shown_command
 from benchmarks.speed_log import SpeedLog
 from benchmarks.speed_table import MEMORY, STREAM, different_sizes, table, verdicts
 from models.spec.errors import UserError
 from pipeline import console
 from pipeline.config import RunConfig
 
-RESULTS = pathlib.Path(__file__).parent / "results" / "speed.md"
 MODELS = ("autoint", "dcnv2")
 HEADER = """# Training speed
 
@@ -66,7 +66,8 @@ def main() -> None:
     text = HEADER.format(
         **{key: job[key] for key in ("threads", "embedding_dim", "num_layers", "num_heads", "hidden_units", "dropout",
                                      "learning_rate", "batch_size", "epochs", "shuffle_buffer")},
-        command=shown_command(sys.argv[1:]), rounds=options.rounds, r="s" if options.rounds > 1 else "",
+        command=shown_command("benchmarks.speed", sys.argv[1:]), rounds=options.rounds,
+        r="s" if options.rounds > 1 else "",
         s="s" if job["epochs"] > 1 else "", rows=len(log.label),
         names=", ".join(f"{name} {n - 1:,}" for name, n in log.num_ids.items()),
         log="MovieLens 1M without rating 3" if options.movielens else "a synthetic log of MovieLens 1M's shape",
@@ -93,7 +94,7 @@ def _options() -> argparse.Namespace:
                         help="environments of the other libraries; made where absent")
     parser.add_argument("--python", default="python3.11", help="what they are made of")
     parser.add_argument("--smoke", action="store_true", help="one round on few rows; installs nothing")
-    parser.add_argument("--output", type=pathlib.Path, default=RESULTS)
+    parser.add_argument("--output", type=pathlib.Path, default=RESULTS / "speed.md")
     options = parser.parse_args()
     if options.smoke:
         options.rows, options.rounds, options.batch_size = 2_000, 1, 256
@@ -165,19 +166,6 @@ def _train(name: str, command: list[str]) -> dict:
     if done.returncode or not found:
         raise RuntimeError(f"{name} failed with status {done.returncode}:\n{done.stdout}{done.stderr}")
     return json.loads(found[-1])
-
-
-def shown_command(arguments: list[str]) -> str:
-    """The command without the paths of this machine."""
-    shown, hidden = [], {"--movielens": "DIR", "--peers": "FOLDER", "--python": "PYTHON", "--output": "FILE"}
-    for before, argument in zip(["", *arguments], arguments):
-        option, equals, _ = argument.partition("=")
-        if before in hidden:
-            argument = hidden[before]
-        elif equals and option in hidden:
-            argument = f"{option}={hidden[option]}"
-        shown.append(argument)
-    return " ".join(["python -m benchmarks.speed", *shown])
 
 
 if __name__ == "__main__":

@@ -129,14 +129,14 @@ def _gain(tmp_path, monkeypatch, **config):
 
 
 def test_a_killed_benchmark_goes_on(tmp_path, monkeypatch):
-    _gain(tmp_path, monkeypatch).measure(["autoint"], [1], {})
+    _gain(tmp_path, monkeypatch).measure({"autoint": [1]}, {})
     again = _gain(tmp_path, monkeypatch)
-    again.measure(["autoint"], [1, 2], {})
+    again.measure({"autoint": [1, 2]}, {})
     assert [call[:3] for call in again._arms.calls] == [(arm, "autoint", 2) for arm in gain_runner.ARMS]
     assert "| autoint | teacher | 2 | 0.6150 ± 0.0071 | +0.0000 |" in (tmp_path / "gain.md").read_text()
     # What an arm does not read does not make it anew.
     changed = _gain(tmp_path, monkeypatch, distillation={"weight": 0.9})
-    changed.measure(["autoint"], [1], {})
+    changed.measure({"autoint": [1]}, {})
     assert [call[0] for call in changed._arms.calls] == ["distilled"]
 
 
@@ -147,7 +147,7 @@ def test_tuning_never_sees_the_test_split_and_is_used(tmp_path, monkeypatch):
     assert tuned["dcnv2"]["distilled"] == tuned["dcnv2"]["aligned"]
     assert {(seed, test) for _, _, seed, _, test in benchmark._arms.calls} == {(0, False)}
     assert {settings["training.learning_rate"] for settings in tuned["dcnv2"].values()} == {3e-3}
-    benchmark.measure(["dcnv2"], [1], tuned)
+    benchmark.measure({"dcnv2": [1]}, tuned)
     assert benchmark._arms.calls[-1] == ("distilled", "dcnv2", 1, 3e-3, True)
     assert "- dcnv2, plain: `training.learning_rate` 0.003" in (tmp_path / "gain.md").read_text()
 
@@ -162,10 +162,10 @@ def test_the_split_can_be_cut_per_user():
         gain.with_split(SPEC, "user_time")
 
 
-def test_the_command_is_shown_without_paths():
-    arguments = ["--data-dir", "/home/me/ml-1m", "--dataset", "/a/own.yaml", "--root=/tmp/r", "--smoke"]
-    assert gain.shown_command(arguments) == (
-        "python -m benchmarks.gain --data-dir DIR --dataset own.yaml --root=ROOT --smoke")
+def test_a_backbone_may_have_seeds_of_its_own():
+    assert gain.seeds_of(["autoint", "dcnv2:1,2"], [1, 2, 3]) == {"autoint": [1, 2, 3], "dcnv2": [1, 2]}
+    with pytest.raises(UserError, match="--backbones dcnv2:x: the seeds must be whole numbers, as dcnv2:1,2"):
+        gain.seeds_of(["dcnv2:x"], [1])
 
 
 def test_a_user_is_told_what_is_wrong(tmp_path, monkeypatch, capsys):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from benchmarks import peers, speed
+from benchmarks import peers
 from benchmarks.speed_log import SpeedLog
 from benchmarks.speed_table import MEMORY, STREAM, best_peer, different_sizes, ratio, table, verdicts
 from models.spec.errors import UserError
@@ -119,8 +119,3 @@ def test_an_environment_is_ready_only_with_the_present_requirements(tmp_path, pe
     assert not peers.is_ready(tmp_path, peer)
     for command in peers.commands(tmp_path, peer).values():
         assert command[0] == str(home / "bin" / "python") and (REPOSITORY / command[2]).is_file()
-
-
-def test_the_shown_command_has_no_paths():
-    assert speed.shown_command(["--peers", "/x", "--movielens=/y", "--rows", "9", "--output", "/z"]) == (
-        "python -m benchmarks.speed --peers FOLDER --movielens=DIR --rows 9 --output FILE")
