@@ -14,6 +14,7 @@ REFERENCE = "reference"
 _TEMPERATURES = (0.05, 0.1, 0.2, 0.7)
 _BATCH_SIZES = (256, 1024, 4096, 6400)
 _SUBSPACES = (1, 2, 4, 8)
+_MASKED_FEATURES = (0.1, 1.0)
 # The paper says nothing of the weight: a whole contrastive loss, and one of the size of the click loss.
 _JOINT_WEIGHTS = (1.0, 0.1)
 
@@ -75,6 +76,9 @@ def ablations(config: RunConfig) -> list[Ablation]:
         *(Ablation("temperature", "temperature", f"{t:g}", {"alignment.temperature": t}) for t in _TEMPERATURES),
         *(Ablation("batch_size", "batch of alignment", f"{b:,}", {"alignment.batch_size": b}) for b in _BATCH_SIZES),
         *(Ablation("text_form", "text form", form, {"text_form": form}) for form in TEXT_FORMS),
+        *(Ablation("masked_features", "masked features besides", f"weight {w:g}", {"alignment.masked_features": w})
+          for w in _MASKED_FEATURES),
+        Ablation("adaptation", "language model", "adapted to the log's texts, 1 epoch", {"adaptation.epochs": 1}),
         *(Ablation("joint", "two stages", f"end to end, contrastive weight {w:g}", arm="joint", joint_weight=w)
           for w in _JOINT_WEIGHTS),
     ]

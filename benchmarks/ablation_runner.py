@@ -18,7 +18,7 @@ from pipeline.config import RunConfig
 from pipeline.console import LOGGER
 
 _log = logging.getLogger(f"{LOGGER}.ablations")
-_TEXT_KEYS = ("language_model", "text_form")
+_TEXT_KEYS = {"language_model", "text_form", "adaptation"}
 
 
 class AblationRunner:
@@ -105,6 +105,6 @@ class AblationRunner:
         self._output.write_text(f"{self._heading}\n\n{table(known, known[0][1])}\n", encoding="utf-8")
 
 
-def _text(config: RunConfig) -> tuple[str, ...]:
+def _text(config: RunConfig) -> str:
     """What decides on the text vectors."""
-    return tuple(getattr(config, key) for key in _TEXT_KEYS)
+    return config.model_dump_json(include=_TEXT_KEYS)

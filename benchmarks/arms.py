@@ -17,6 +17,8 @@ from pipeline.run_fns.alignment import ALIGNED
 from pipeline.run_fns.stage import Stage
 
 ARMS = ("plain", "aligned", "distilled")
+# Distillation without a language model: what of the student's gain is not the text's.
+CONTROL = "plain_distilled"
 # Keys that do not change what an arm becomes: changing them leaves its results valid.
 _NEVER_READ = {"evaluation", "plain_backbone", "infra_validation", "model_name", "beam"}
 NOT_READ = {
@@ -25,6 +27,8 @@ NOT_READ = {
     "joint": _NEVER_READ | {"distillation"},
     "distilled": _NEVER_READ,
 }
+NOT_READ[CONTROL] = NOT_READ["plain"] - {"distillation"}
+
 
 class Arms:
     """Trains one arm after the other and evaluates what comes out.
@@ -32,7 +36,8 @@ class Arms:
     `plain` is the backbone on clicks alone; `aligned` starts from the aligned weights and
     is trained on clicks, as in the paper (arXiv 2306.02841, sec. 4.3); `distilled` takes the
     teachers' soft labels too, and these are evaluated along with it, by the mean of their
-    logits. `joint` is no step of the method but an ablation of it: both stages in one loss.
+    logits. `plain_distilled` is distilled from teachers that are plain backbones, a control:
+    nothing in it has seen a text. `joint` is no step of the method but an ablation of it: both stages in one loss.
 
     Args:
         data: what is trained on.
@@ -56,13 +61,13 @@ class Arms:
         """Trains one arm.
 
         Args:
-            arm: `plain`, `aligned`, `distilled` or `joint`.
-            config: backbone, seed and all else; `distillation` counts for `distilled` only.
+            arm: `plain`, `aligned`, `distilled`, `plain_distilled` or `joint`.
+            config: backbone, seed and all else; `distillation` counts for the distilled only.
             test: whether the test split is evaluated; a search must not look at it.
             joint_weight: of the contrastive loss in `joint`.
 
         Returns:
-            Model (`plain`, `aligned`, `joint`, or `distilled` and `teacher`) to split to the figures of
+            Model (the arm, and `teacher` beside `distilled`) to split to the figures of
             `Slices`, those of the validation split on all rows only.
         """
         # Otherwise graphs and weights of all arms before would stay in memory.
@@ -81,6 +86,10 @@ class Arms:
         if arm == "plain":
             stage = self._data.stage("plain", config, self._work)
             return stage, {arm: _logits(stage, plain.train(stage), splits)}
+        if arm == CONTROL:
+            stage = self._data.stage(arm, config, self._work)
+            student = distillation.distil(stage, stage.new_ctr_model, stage.new_ctr_model)
+            return stage, {arm: _logits(stage, student, splits)}
         if arm == "joint":
             stage = self._data.stage("joint", config, self._work, text=True)
             return stage, {arm: _logits(stage, joint.train(stage, joint_weight), splits)}

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.arms import ARMS, NOT_READ, Arms
+from benchmarks.arms import ARMS, CONTROL, NOT_READ, Arms
 from benchmarks.gain_table import slice_table, table
 from benchmarks.journal import Journal
 from benchmarks.prepared_data import PreparedData
@@ -61,7 +61,7 @@ class Gain:
     def tune(self, backbones: list[str], trials: int) -> dict[str, dict[str, dict]]:
         """The settings with the best validation AUC: backbone to arm to settings.
 
-        `plain` and `aligned` are searched with the same trials; `distilled` takes those of `aligned`.
+        `plain` and `aligned` are searched with the same trials; their distilled students take theirs.
         """
         chosen: dict[str, dict[str, dict]] = {}
         for backbone in backbones:
@@ -76,20 +76,23 @@ class Gain:
                 best = max(found, key=lambda pair: pair[0])
                 _log.info("tuned %s, %s: validation AUC %.4f with %s", backbone, arm, best[0], best[1] or "no change")
                 chosen.setdefault(backbone, {})[arm] = best[1]
-            chosen[backbone]["distilled"] = chosen[backbone]["aligned"]
+            chosen[backbone] |= {"distilled": chosen[backbone]["aligned"], CONTROL: chosen[backbone]["plain"]}
         return chosen
 
-    def measure(self, seeds: Mapping[str, Sequence[int]], tuned: dict[str, dict[str, dict]]) -> None:
+    def measure(self, seeds: Mapping[str, Sequence[int]], tuned: dict[str, dict[str, dict]],
+                control: bool = False) -> None:
         """Trains and evaluates every arm, seed by seed, and writes the table after each seed.
 
         Args:
             seeds: of each backbone.
             tuned: what `tune` found; `{}` for the settings as configured.
+            control: whether the plain backbone is distilled too.
         """
-        total, done = sum(map(len, seeds.values())) * len(ARMS), 0
+        arms = (*ARMS, CONTROL) if control else ARMS
+        total, done = sum(map(len, seeds.values())) * len(arms), 0
         for backbone, own in seeds.items():
             for seed in own:
-                for arm in ARMS:
+                for arm in arms:
                     done += 1
                     _log.info("[%d/%d] %s, seed %d, %s", done, total, backbone, seed, arm)
                     result = self._run(backbone, arm, seed, tuned.get(backbone, {}).get(arm, {}))

@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy import stats
 
+from benchmarks.arms import CONTROL
 from benchmarks.slices import ALL
 
-MODELS = {"plain": "plain", "aligned": "aligned", "distilled": "aligned + distilled", "teacher": "teacher"}
+MODELS = {"plain": "plain", "aligned": "aligned", "distilled": "aligned + distilled", "teacher": "teacher",
+          CONTROL: "plain + distilled"}
 COLUMNS = ("backbone", "model", "seeds", "AUC", "difference", "p", "logloss", "difference", "p")
 # Backbone to model to seed to slice to figures, as `Slices` gives them.
 Results = Mapping[str, Mapping[str, Mapping[int, Mapping[str, Mapping[str, float | None]]]]]

@@ -69,7 +69,7 @@ class PreparedData:
         text, so that only these are made anew.
 
         Args:
-            config: with another `language_model` or `text_form`, and `text_mode: frozen`.
+            config: with another `language_model`, `text_form` or `adaptation`, and `text_mode: frozen`.
         """
         other = copy.copy(self)
         other._vectors = self._run(config, _ENCODER).uri(_ENCODER, "text_vectors")

@@ -13,11 +13,11 @@ import keras_hub
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
+from models.language_model_source import ROBERTA_FIRST_POSITION
+
 WEIGHTS = "model.safetensors"
 # Families that keras-hub converts, and their poolers, which nothing here reads.
 _POOLERS = {"bert": "bert.pooler.dense", "albert": "albert.pooler", "distilbert": None}
-# Hugging Face's RoBERTa numbers positions from here on.
-_FIRST_POSITION = 2
 # keras-hub's name of a layer to Hugging Face's.
 _ROBERTA_LAYERS = {
     "embeddings/token_embedding": "embeddings.word_embeddings",
@@ -105,12 +105,13 @@ def roberta_backbone(folder: pathlib.Path) -> keras_hub.models.RobertaBackbone:
             "LayerNorm.beta", "LayerNorm.bias"): value
         for name, value in load_file(folder / WEIGHTS).items()}
     positions = "embeddings.position_embeddings.weight"
-    weights[positions] = weights[positions][_FIRST_POSITION:] + weights["embeddings.token_type_embeddings.weight"][0]
+    segment = weights["embeddings.token_type_embeddings.weight"][0]
+    weights[positions] = weights[positions][ROBERTA_FIRST_POSITION:] + segment
     backbone = keras_hub.models.RobertaBackbone(
         vocabulary_size=config["vocab_size"], num_layers=config["num_hidden_layers"],
         num_heads=config["num_attention_heads"], hidden_dim=config["hidden_size"],
         intermediate_dim=config["intermediate_size"], dropout=config["hidden_dropout_prob"],
-        max_sequence_length=config["max_position_embeddings"] - _FIRST_POSITION)
+        max_sequence_length=config["max_position_embeddings"] - ROBERTA_FIRST_POSITION)
     for variable in backbone.weights:
         layer, _, kind = variable.path.rpartition("/")
         block, _, inner = layer.partition("/")

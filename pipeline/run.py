@@ -102,6 +102,7 @@ def prepare(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: s
     language_model = LanguageModelSource(config.language_model)
     # They fail now, not after an hour, when a name or an option means nothing.
     LanguageModel.tokenizer_of(config.language_model)
+    language_model.check_max_tokens(config.max_tokens)
     backbones.get(config.backbone, **config.backbone_options)
     if not language_model.pretrained:
         _log.info("WARNING: the language model %s is untrained: its vectors carry no meaning; for tests only",

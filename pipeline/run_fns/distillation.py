@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+import keras
 import tensorflow as tf
 
 from models.alignment_model import AlignmentModel
@@ -32,19 +33,34 @@ def train(stage: Stage, on_teacher: Callable[[TeacherModel], None] | None = None
     Returns:
         The student, which computes in float32.
     """
+    return distil(stage, lambda: _new_student(stage), lambda: _new_teacher(stage), on_teacher)
+
+
+def distil(stage: Stage, new_student: Callable[[], CTRModel], new_teacher: Callable[[], keras.Model],
+           on_teacher: Callable[[keras.Model], None] | None = None) -> CTRModel:
+    """Trains teachers, and a student on what they know.
+
+    Args:
+        stage: says how, and on what.
+        new_student: makes the student.
+        new_teacher: makes a teacher, any model of logits; it is called for each.
+        on_teacher: as for `train`.
+
+    Returns:
+        The student, which computes in float32.
+    """
     options = stage.config.distillation
     with stage.precision():
         teacher, soft_labels = None, []
         if options.weight > 0 and options.folds > 1:
-            soft_labels = [_soft_labels(stage, Folds(options.folds), fold, on_teacher) for fold in range(options.folds)]
+            soft_labels = [_soft_labels(stage, Folds(options.folds), fold, new_teacher, on_teacher)
+                           for fold in range(options.folds)]
         elif options.weight > 0:
-            teacher = _trained_teacher(stage, "teacher")
+            teacher = _trained(stage, "teacher", new_teacher)
             if on_teacher is not None:
                 on_teacher(teacher)
         stage.name = "student"
-        student = _aligned(stage).ctr_model
-        # Sec. 4.3: a new output layer on the aligned representation.
-        student.reset_output_layer()
+        student = new_student()
         distiller = Distiller(student, teacher, weight=options.weight, temperature=options.temperature,
             feature_weight=options.feature_weight, soft_labels=bool(soft_labels))
         stage.build(distiller)
@@ -63,9 +79,9 @@ def run_fn(fn_args) -> None:
     export_ctr_model(student, stage.tft_output, stage.spec, fn_args.serving_model_dir)
 
 
-def _soft_labels(stage: Stage, folds: Folds, fold: int, on_teacher) -> str:
+def _soft_labels(stage: Stage, folds: Folds, fold: int, new_teacher, on_teacher) -> str:
     """The file of a fold's rows with soft labels by a teacher of all other rows."""
-    teacher = _trained_teacher(stage, f"teacher-{fold + 1}", keep=folds.without(fold))
+    teacher = _trained(stage, f"teacher-{fold + 1}", new_teacher, keep=folds.without(fold))
     if on_teacher is not None:
         on_teacher(teacher)
     path = os.path.join(stage.checkpoint_dir, "soft_labels", f"fold-{fold}.gz")
@@ -75,16 +91,27 @@ def _soft_labels(stage: Stage, folds: Folds, fold: int, on_teacher) -> str:
     return path
 
 
-def _trained_teacher(stage: Stage, part: str, **rows) -> TeacherModel:
-    # A teacher keeps both modalities, so it has an aligned model of its own to train.
-    aligned = _aligned(stage)
-    aligned.ctr_model.reset_output_layer()
-    teacher = TeacherModel(aligned.ctr_model, aligned.tower, text_projection=aligned.text_projection)
+def _trained(stage: Stage, part: str, new_teacher, **rows) -> keras.Model:
+    teacher = new_teacher()
     stage.build(teacher)
     stage.compile(teacher)
     stage.name = part
     stage.fit_on_clicks(teacher, part, stage.config.distillation.teacher_epochs, **rows)
     return teacher
+
+
+def _new_teacher(stage: Stage) -> TeacherModel:
+    # A teacher keeps both modalities, so it has an aligned model of its own to train.
+    aligned = _aligned(stage)
+    aligned.ctr_model.reset_output_layer()
+    return TeacherModel(aligned.ctr_model, aligned.tower, text_projection=aligned.text_projection)
+
+
+def _new_student(stage: Stage) -> CTRModel:
+    student = _aligned(stage).ctr_model
+    # Sec. 4.3: a new output layer on the aligned representation.
+    student.reset_output_layer()
+    return student
 
 
 def _aligned(stage: Stage) -> AlignmentModel:

@@ -35,8 +35,10 @@ def test_one_row_of_each_kind(tmp_path):
     for words in ("1,049 / 225 / 226", "Seeds**: 1, 2", "A smoke run: its figures mean nothing",
                   "| nothing | as configured | 2 | ", "| no alignment | plain backbone | 2 | ",
                   "| language model | the same architecture, untrained | 2 | ", "| sub-spaces M | 8 of width 16 | 2 | ",
-                  "| text form | field_value | 2 | ", "| two stages | end to end, contrastive weight 0.1 | 2 | "):
+                  "| text form | field_value | 2 | ", "| masked features besides | weight 1 | 2 | ",
+                  "| language model | adapted to the log's texts, 1 epoch | 2 | ",
+                  "| two stages | end to end, contrastive weight 0.1 | 2 | "):
         assert words in text, text
     entries = [json.loads(line) for line in output.with_suffix(".jsonl").read_text(encoding="utf-8").splitlines()]
-    # Nine rows and two seeds: each another model.
-    assert len(entries) == 18 and len({e["result"]["all"]["logloss"] for e in entries}) == 18
+    # Eleven rows and two seeds: each another model.
+    assert len(entries) == 22 and len({e["result"]["all"]["logloss"] for e in entries}) == 22

@@ -26,7 +26,7 @@ def output(tmp_path_factory):
     spec.write_text(yaml.safe_dump(values), encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.gain", "--dataset", spec, "--root", folder / "root", "--smoke",
-         "--output", folder / "gain.md", "--backbones", "wide_deep", "--set", "language_model=tiny-random",
+         "--control", "--output", folder / "gain.md", "--backbones", "wide_deep", "--set", "language_model=tiny-random",
          "--set", "training.batch_size=512", "--set", "alignment.batch_size=512", "--set", "embedding_dim=8",
          "--set", "backbone_options={hidden_units: [16]}"],
         cwd=REPOSITORY, env={**os.environ, "PYTHONPATH": str(REPOSITORY)}, capture_output=True, text=True, timeout=600)
@@ -40,14 +40,14 @@ def test_every_arm_and_seed_is_in_the_table(output):
     for words in ("1,049 / 225 / 226", "Seeds**: 1, 2", "A smoke run: its figures mean nothing",
                   "| wide_deep | plain | 2 | ", "| wide_deep | aligned | 2 | ",
                   "| wide_deep | aligned + distilled | 2 | ", "| wide_deep | teacher | 2 | ",
-                  "| wide_deep | rare users | "):
+                  "| wide_deep | plain + distilled | 2 | ", "| wide_deep | rare users | "):
         assert words in text, text
 
 
 def test_models_are_evaluated_on_the_test_split_and_differ(output):
     entries = [json.loads(line) for line in output.with_suffix(".jsonl").read_text(encoding="utf-8").splitlines()]
     assert [(e["seed"], e["arm"]) for e in entries] == [
-        (seed, arm) for seed in (1, 2) for arm in ("plain", "aligned", "distilled")]
+        (seed, arm) for seed in (1, 2) for arm in ("plain", "aligned", "distilled", "plain_distilled")]
     found = {(e["seed"], model): figures["test"]["all"] for e in entries for model, figures in e["result"].items()}
-    assert len(found) == 8 and {f["rows"] for f in found.values()} == {226}
-    assert len({f["logloss"] for f in found.values()}) == 8
+    assert len(found) == 10 and {f["rows"] for f in found.values()} == {226}
+    assert len({f["logloss"] for f in found.values()}) == 10

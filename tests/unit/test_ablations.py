@@ -108,6 +108,13 @@ def test_other_texts_get_vectors_of_their_own(tmp_path, monkeypatch):
           for seed in (1, 2))]
 
 
+def test_an_adapted_language_model_has_vectors_of_its_own():
+    config = RunConfig()
+    adapted, = (a for a in all_ablations(config) if a.group == "adaptation")
+    text = ablation_runner._text
+    assert text(with_settings(config, adapted.settings)) != text(config) == text(RunConfig(seed=2))
+
+
 def test_a_user_is_told_which_ablations_there_are(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["ablations", "--root", str(tmp_path), "--only", "cosinus"])
     assert ablations.main() == 2

@@ -149,6 +149,9 @@ def test_tuning_never_sees_the_test_split_and_is_used(tmp_path, monkeypatch):
     assert {settings["training.learning_rate"] for settings in tuned["dcnv2"].values()} == {3e-3}
     benchmark.measure({"dcnv2": [1]}, tuned)
     assert benchmark._arms.calls[-1] == ("distilled", "dcnv2", 1, 3e-3, True)
+    benchmark.measure({"dcnv2": [1]}, tuned, control=True)
+    assert benchmark._arms.calls[-1] == ("plain_distilled", "dcnv2", 1, 3e-3, True)
+    assert "| dcnv2 | plain + distilled | 1 | " in (tmp_path / "gain.md").read_text()
     assert "- dcnv2, plain: `training.learning_rate` 0.003" in (tmp_path / "gain.md").read_text()
 
 

@@ -8,9 +8,10 @@ import tensorflow as tf
 from components.language_adapter.executor import adapt
 from models import adapted_language_model
 from models.language_model import LanguageModel
+from models.language_model_source import LanguageModelSource
 from models.language_tower import LanguageTower
 from models.sentence_tokenizer import SentenceTokenizer
-from tests.unit.toy_language_models import mean_hidden_state, tokenizer, write_hugging_face
+from tests.unit.toy_language_models import LENGTH, mean_hidden_state, tokenizer, write_hugging_face
 
 TEXTS = ["This is a user, title is Pérez.", "This is a movie, title is red lamp.", "an old kettle", ""]
 MAX_TOKENS = 32
@@ -23,6 +24,8 @@ def test_a_hugging_face_folder_gives_the_vectors_of_its_weights(tmp_path, family
     keras.utils.set_random_seed(1)
     weights = write_hugging_face(tmp_path / "model", family, prefix)
     model = LanguageModel.load(str(tmp_path / "model"))
+    source = LanguageModelSource(str(tmp_path / "model"))
+    assert source.max_tokens == (512 if family == "bert" else LENGTH) == model.backbone.max_sequence_length
     tokens = model.tokenize(TEXTS, MAX_TOKENS)
     assert len(np.unique(tokens, axis=0)) == len(TEXTS)
     expected = np.stack([mean_hidden_state(family, weights, row[row != model.pad_id]) for row in tokens])

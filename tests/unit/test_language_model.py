@@ -59,6 +59,13 @@ def test_a_saved_folder_loads_and_its_fingerprint_follows_its_contents(model, tm
     loaded = LanguageModel.load(str(tmp_path))
     np.testing.assert_allclose(loaded.encode(TEXTS, 32), model.encode(TEXTS, 32), atol=1e-6)
     assert loaded.pretrained
+    source = LanguageModelSource(str(tmp_path))
+    assert source.max_tokens == model.backbone.max_sequence_length
+    source.check_max_tokens(source.max_tokens)
+    with pytest.raises(UserError, match=f"max_tokens is {source.max_tokens + 1}, .* at most {source.max_tokens} tok"):
+        source.check_max_tokens(source.max_tokens + 1)
+    # A preset's files are not downloaded to tell.
+    LanguageModelSource("bert_base_en_uncased").check_max_tokens(100_000)
     (tmp_path / "README.md").write_text("no weights")
     assert LanguageModelSource(str(tmp_path)).fingerprint == loaded.fingerprint
     (tmp_path / "model.weights.h5").write_bytes(b"others")
