@@ -1,5 +1,6 @@
 """The smoke version of the benchmark of hidden items: a run, exports with catalogues, a table."""
 
+import json
 import os
 import re
 import subprocess
@@ -22,11 +23,13 @@ def test_the_smoke_version_writes_its_table(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     table = output.read_text(encoding="utf-8")
     assert "`python -m benchmarks.cold_start --smoke --output FILE`" in table and "tiny-random" in table
-    rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| sample | items | 1")]
-    assert [row[5] for row in rows] == ["plain", "aligned"]
+    rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| sample | items | ")]
+    assert [row[4:6] for row in rows] == [["plain", "1"], ["aligned", "1"]]
     for row in rows:
         aucs = [float(cell) for cell in row[6:9]]
         assert all(0 <= auc <= 1 for auc in aucs) and len(set(aucs)) > 1
         assert float(row[9]) == round(float(row[9]), 4)
         assert re.fullmatch(r"item_id -?\d\.\d\d, title -?\d\.\d\d \|", row[10])
+    (entry,) = map(json.loads, output.with_suffix(".jsonl").read_text(encoding="utf-8").splitlines())
+    assert f"{entry['result']['models']['aligned']['text']:.4f}" == rows[1][8]
     assert "WARNING" not in done.stderr.split("next        ctrl serve")[1]

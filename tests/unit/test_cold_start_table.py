@@ -1,0 +1,19 @@
+"""The table of the benchmark of hidden items and users."""
+
+from benchmarks.cold_start_table import table
+
+
+def _run(shared, mean, text):
+    return {"entries": 3, "rows": 1200, "clicks": 900, "models": {
+        "plain": {"shared": shared, "mean": mean, "text": text, "explained": {"item_id": 0.25, "title": 0.5}}}}
+
+
+def test_means_over_seeds_and_the_difference_to_the_better_of_each():
+    found = table([("sample", "item", {1: _run(0.50, 0.52, 0.55), 2: _run(0.54, 0.50, 0.55)}),
+                   ("sample", "user", {1: _run(0.5, 0.5, 0.25)})])
+    # Differences .03 and .01.
+    assert found.splitlines()[2:] == [
+        "| sample | items | 3 | 1,200 (900) | plain | 1, 2 | 0.5200 ± 0.0283 | 0.5100 ± 0.0141 | 0.5500 ± 0.0000 | "
+        "+0.0200 ± 0.0141 | item_id 0.25, title 0.50 |",
+        "| sample | users | 3 | 1,200 (900) | plain | 1 | 0.5000 | 0.5000 | 0.2500 | -0.2500 | "
+        "item_id 0.25, title 0.50 |"]
