@@ -84,19 +84,22 @@ class CTRModel(keras.Model):
         """The keys of the inputs that are read, in order."""
         return self.embedding.input_names
 
-    def embed(self, inputs):
+    def embed(self, inputs, batch_size=None):
         """The fields as the backbone sees them.
 
         Args:
             inputs: dict as for the call.
+            batch_size: where some inputs have one row, as one user's beside many items, the rows
+                that they are broadcast to, as in `FeatureEmbedding`.
 
         Returns:
             Float tensor `[batch, fields, embedding_dim]`, and a weight of the linear part for each field,
             float tensor `[batch, fields]`, or None where the backbone has no such part.
         """
         inputs = {name: inputs[name] for name in self.input_names}
-        first_order = None if self.first_order is None else ops.squeeze(self.first_order(inputs), axis=-1)
-        return self.embedding(inputs), first_order
+        first_order = None if self.first_order is None else ops.squeeze(
+            self.first_order(inputs, batch_size), axis=-1)
+        return self.embedding(inputs, batch_size), first_order
 
     def represent_embedded(self, embedded, first_order=None, training=False):
         """The representation of fields that are embedded already, as `embed` does it: float tensor `[batch, h]`."""

@@ -36,6 +36,8 @@ class FeatureEmbedding(keras.layers.Layer):
         inputs: dict of the transformed features: int ids `[batch]` or
             `[batch, max_length]`, and float `<field>_value` `[batch]` for a numeric
             field. Other keys are ignored.
+        batch_size: int, or integer scalar tensor; a field whose input has one row is broadcast
+            to so many, once its vector is made. None where all have the same number.
 
     Returns:
         Float tensor `[batch, number of fields, dim]`.
@@ -119,16 +121,18 @@ class FeatureEmbedding(keras.layers.Layer):
             attention.build((None, self.dim))
         self.built = True
 
-    def call(self, inputs):
+    def call(self, inputs, batch_size=None):
         vectors = {field.name: self._embed(field, inputs) for field in self.fields
                    if field.name not in self._attentions}
         for field in self.fields:
             if field.name in self._attentions:
                 ids = inputs[field.name]
-                history = ops.take(self._tables[field.table], ids, axis=0)
+                # Weighed by the row's target, so that it is broadcast before its vector is made.
+                history = _broadcast(ops.take(self._tables[field.table], ids, axis=0), batch_size)
                 vectors[field.name] = self._attentions[field.name](
-                    vectors[field.table], history, ops.not_equal(ids, 0))
-        return ops.stack([vectors[field.name] for field in self.fields], axis=1)
+                    _broadcast(vectors[field.table], batch_size), history,
+                    _broadcast(ops.not_equal(ids, 0), batch_size))
+        return ops.stack([_broadcast(vectors[field.name], batch_size) for field in self.fields], axis=1)
 
     def _embed(self, field, inputs):
         ids, table = inputs[field.name], self._tables[field.table]
@@ -158,3 +162,7 @@ class FeatureEmbedding(keras.layers.Layer):
             "l2": self.l2,
             "history_pooling": self.history_pooling,
         }
+
+
+def _broadcast(x, batch_size):
+    return x if batch_size is None else ops.broadcast_to(x, (batch_size, *x.shape[1:]))

@@ -13,47 +13,15 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tensorflow.core.protobuf import saved_model_pb2
 
-from models import raw_example
 from models.embedding_rows import with_more_rows
-from models.served_transform import ServedTransform
 from models.spec.dataset_spec import DatasetSpec
 from models.spec.errors import UserError
 from serving.catalogue_lookup import CatalogueLookup
+from serving.served_model import WEIGHTS, ServedModel
 from serving.spec_file import SPEC_FILE
 
-WEIGHTS = "student_weights"
 # What a checkpoint adds to the name of a variable.
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
-
-
-class _ServedModel(tf.Module):
-    """Raw serialized examples to probabilities: parse, transform, score.
-
-    Only the weights are tracked, not the Keras model: a SavedModel of the model would
-    bring its training state and its own call functions along.
-    """
-
-    def __init__(self, model: keras.Model, tft_output: tft.TFTransformOutput, spec: DatasetSpec,
-                 catalogue: CatalogueLookup | None = None):
-        super().__init__()
-        feature_spec = raw_example.feature_spec(spec)
-        self.transform = ServedTransform(spec, tft_output)
-        if catalogue is not None:
-            self.catalogue = catalogue
-
-        def score(examples: tf.Tensor) -> dict[str, tf.Tensor]:
-            raw = tf.io.parse_example(examples, feature_spec)
-            transformed = self.transform(raw)
-            if catalogue is not None:
-                transformed = catalogue(raw, transformed)
-            logit = tf.cast(model(transformed, training=False), tf.float32)
-            return {"probability": tf.sigmoid(logit), "logit": logit}
-
-        signature = [tf.TensorSpec([None], tf.string, name="examples")]
-        self.serving_default = tf.function(score, input_signature=signature)
-        self.serving_default.get_concrete_function()
-        # After the trace, when a model that is built by its first call has its weights.
-        setattr(self, WEIGHTS, [w.value for w in model.weights])
 
 
 def export_ctr_model(
@@ -63,18 +31,28 @@ def export_ctr_model(
     export_dir: str,
     catalogue: Mapping[str, Mapping[str, np.ndarray]] | None = None,
 ) -> None:
-    """Writes the student with its transform graph as a SavedModel that scores raw examples.
+    """Writes the student with its transform graph as a SavedModel that scores raw features.
 
-    The signature `serving_default` takes `examples` (string [batch], serialized
-    `tf.train.Example`s keyed by feature name) to `probability` and `logit` (float32
-    [batch]). Missing features, missing values and values never seen in training score
-    like any other. Only the ID model is written (arXiv 2306.02841, sec. 4.3: the
-    collaborative model alone is served); `assert_pure_id` is run on the result. The
-    dataset specification lies beside it in `assets.extra/dataset.json`.
+    Signatures, by name; all but the last two are of any batch:
+
+    | signature | inputs | outputs |
+    |---|---|---|
+    | `serving_default` | `examples`, string [batch] | `probability`, `logit`, float32 [batch] |
+    | `classify` | `inputs`, string [batch] | `classes`, string [batch, 2]; `scores`, float32 [batch, 2] |
+    | `regress` | `inputs`, string [batch] | `outputs`, float32 [batch] |
+    | `predict_columns` | a tensor a feature, see `serving.raw_columns` | as `serving_default` |
+    | `rank` | the same; what is not the item's has one row | as `serving_default`, an item a row |
+    | `rank_top_k` | the same, and `k`, int32 scalar | the best k, best first, and their `index`, int32 [k] |
+
+    Strings [batch] are serialized `tf.train.Example`s, keyed by feature name. Missing
+    features, missing values and values never seen in training score like any other. Only
+    the ID model is written (arXiv 2306.02841, sec. 4.3: the collaborative model alone is
+    served); `assert_pure_id` is run on the result. The dataset specification lies beside
+    it in `assets.extra/dataset.json`.
 
     With a `catalogue`, values that training never saw (or saw too seldom) have embedding
     rows of their own, made from their texts beforehand: see `models.text_to_embedding`.
-    The signature is the same, and the graph holds one more table a feature, no text.
+    The signatures are the same, and the graph holds one more table a feature, no text.
 
     Args:
         model: the student: a Keras model from transformed features (a dict) to logits
@@ -107,8 +85,8 @@ def export_ctr_model(
             values = {name: list(rows) for name, rows in catalogue.items()}
             lookup = CatalogueLookup(spec, model.fields, values, folder)
             model = with_more_rows(model, {name: _matrix(name, rows) for name, rows in catalogue.items() if rows})
-        served = _ServedModel(model, tft_output, spec, lookup)
-        tf.saved_model.save(served, export_dir, signatures={"serving_default": served.serving_default})
+        served = ServedModel(model, tft_output, spec, lookup)
+        tf.saved_model.save(served, export_dir, signatures=served.signatures())
     # Where the log was on the training machine is of no use to a client.
     path = spec.source.path and pathlib.PurePath(spec.source.path).name
     public = spec.model_copy(update={"source": spec.source.model_copy(update={"path": path})})

@@ -8,80 +8,21 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_text
-import tensorflow_transform as tft
-import tensorflow_transform.beam as tft_beam
-from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
 
 from models import backbones, raw_example
 from models.ctr_model import CTRModel
 from models.embedding_rows import rows_of, with_more_rows
-from models.preprocessing import fields, preprocessing_fn
+from models.preprocessing import fields
 from models.served_transform import ServedTransform
 from models.spec.dataset_spec import DatasetSpec
 from models.spec.errors import UserError
 from serving.export import assert_pure_id, export_ctr_model, restore_weights
-
-SPEC = DatasetSpec.parse(
-    """
-name: books
-source: {format: csv, path: /somewhere/private/books.csv}
-label: {column: clicked}
-features:
-  - {name: reader, side: user, kind: categorical, min_count: 1}
-  - {name: age, side: user, kind: numeric, buckets: 4}
-  - {name: lately, side: user, kind: history, of: book, max_length: 3}
-  - {name: book, side: item, kind: categorical, min_count: 1}
-  - {name: topics, side: item, kind: set, max_length: 2, min_count: 1}
-  - {name: cover, side: item, kind: categorical, model: false}
-""",
-    where="books.yaml",
-)
-
-ROWS = [
-    {
-        "reader": [b"ann"],
-        "age": [31.0],
-        "lately": [b"b1", b"b2"],
-        "book": [b"b3"],
-        "topics": [b"war", b"sea"],
-    },
-    {"reader": [b"bob"], "age": [54.0], "lately": [], "book": [b"b1"], "topics": [b"sea"]},
-    {"reader": [b"cid"], "age": [], "lately": [b"b3"], "book": [b"b2"], "topics": []},
-    {
-        "reader": [b"ann"],
-        "age": [12.0],
-        "lately": [b"b3", b"b2", b"b1", b"b3", b"b9"],
-        "book": [b"b2"],
-        "topics": [b"war", b"sea", b"air"],
-    },
-]
-UNSEEN = [
-    {},
-    {"reader": [b"nobody"], "age": [-1e6], "lately": [b"?"], "book": [b"?"], "topics": [b"?"]},
-    {"reader": [b""], "age": [float("nan")], "lately": [b""], "book": [b""], "topics": [b""]},
-    {"reader": "ünïcode", "book": [b"b1"], "cover": [b"not read"]},
-]
+from tests.unit.exported_books import ROWS, SPEC, UNSEEN, examples, transform_output
 
 
 @pytest.fixture(scope="module")
 def tft_output(tmp_path_factory):
-    """A transform graph with sentences in it, which the served model must not have."""
-    folder = str(tmp_path_factory.mktemp("transform"))
-    features = {**raw_example.feature_spec(SPEC), "label": tf.io.VarLenFeature(tf.int64)}
-    features.update({f"{side}_sentence": tf.io.VarLenFeature(tf.string) for side in SPEC.text_sides})
-    rows = [
-        {**row, "label": [i % 2], "user_sentence": [b"a user."], "item_sentence": [b"an item."]}
-        for i, row in enumerate(ROWS)
-    ]
-    metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(features))
-    config = {"dataset_spec": SPEC.to_json(), "text_mode": "finetune"}
-    with tft_beam.Context(temp_dir=folder):
-        (
-            (rows, metadata)
-            | tft_beam.AnalyzeDataset(lambda x: preprocessing_fn(x, config))
-            | tft_beam.WriteTransformFn(folder)
-        )
-    return tft.TFTransformOutput(folder)
+    return transform_output(str(tmp_path_factory.mktemp("transform")))
 
 
 @pytest.fixture(scope="module")
@@ -97,20 +38,15 @@ def export_dir(tft_output, model, tmp_path_factory):
     return folder
 
 
-def _examples(rows):
-    rows = [{k: [v.encode()] if isinstance(v, str) else v for k, v in row.items()} for row in rows]
-    return tf.constant([raw_example.encode(row) for row in rows])
-
-
 def test_same_probability_as_keras_on_the_full_transform_graph(tft_output, model, export_dir):
     rows = ROWS + UNSEEN
     signature = tf.saved_model.load(export_dir).signatures["serving_default"]
-    answer = signature(examples=_examples(rows))
+    answer = signature(examples=examples(rows))
     full = {
         **raw_example.feature_spec(SPEC), "label": tf.io.VarLenFeature(tf.int64),
         **{f"{side}_sentence": tf.io.VarLenFeature(tf.string) for side in SPEC.text_sides},
     }
-    transformed = tft_output.transform_features_layer()(tf.io.parse_example(_examples(rows), full))
+    transformed = tft_output.transform_features_layer()(tf.io.parse_example(examples(rows), full))
     assert "row_sentence" in transformed
     logits = np.asarray(model(transformed, training=False))
     np.testing.assert_allclose(answer["logit"], logits, atol=1e-5)
@@ -128,8 +64,8 @@ def test_every_backbone_is_served_as_it_was_trained(name, tft_output, tmp_path):
     served = tf.saved_model.load(str(tmp_path / "1")).signatures["serving_default"]
     transform = ServedTransform(SPEC, tft_output)
     transformed = tf.function(
-        lambda rows: transform(tf.io.parse_example(rows, raw_example.feature_spec(SPEC))))(_examples(ROWS + UNSEEN))
-    answer = served(examples=_examples(ROWS + UNSEEN))
+        lambda rows: transform(tf.io.parse_example(rows, raw_example.feature_spec(SPEC))))(examples(ROWS + UNSEEN))
+    answer = served(examples=examples(ROWS + UNSEEN))
     probability = answer["probability"]
     # One of the rows has an absurd price.
     assert np.abs(answer["logit"]).max() < 100
@@ -139,8 +75,8 @@ def test_every_backbone_is_served_as_it_was_trained(name, tft_output, tmp_path):
 def test_a_row_scores_alike_alone_and_in_a_batch(export_dir):
     signature = tf.saved_model.load(export_dir).signatures["serving_default"]
     rows = ROWS + UNSEEN
-    together = signature(examples=_examples(rows))["probability"].numpy()
-    alone = [signature(examples=_examples([row]))["probability"].numpy()[0] for row in rows]
+    together = signature(examples=examples(rows))["probability"].numpy()
+    alone = [signature(examples=examples([row]))["probability"].numpy()[0] for row in rows]
     np.testing.assert_allclose(alone, together, atol=1e-6)
     assert signature(examples=tf.constant([], tf.string))["probability"].shape == (0,)
 
@@ -198,11 +134,11 @@ def test_a_catalogue_gives_new_values_rows_of_their_own(name, tft_output, tmp_pa
     rows = [*ROWS, *UNSEEN, *COLD]
 
     def scores(folder):
-        return tf.saved_model.load(folder).signatures["serving_default"](examples=_examples(rows))["logit"].numpy()
+        return tf.saved_model.load(folder).signatures["serving_default"](examples=examples(rows))["logit"].numpy()
 
     transform = ServedTransform(SPEC, tft_output)
     ids = {k: v.numpy() for k, v in tf.function(
-        lambda x: transform(tf.io.parse_example(x, raw_example.feature_spec(SPEC))))(_examples(rows)).items()}
+        lambda x: transform(tf.io.parse_example(x, raw_example.feature_spec(SPEC))))(examples(rows)).items()}
     np.testing.assert_allclose(scores(plain), model(ids), atol=1e-5)
     # By hand: new ids stand behind the vocabulary in the order of the catalogue; of a history the newest three count.
     first = {f.name: f.num_ids for f in model.fields}
@@ -223,7 +159,7 @@ def test_without_entries_the_catalogue_changes_nothing(tft_output, model, export
     graphs = []
     for folder in (export_dir, str(tmp_path / "1")):
         assert_pure_id(folder, model)
-        graphs.append(tf.saved_model.load(folder).signatures["serving_default"](examples=_examples(ROWS))["logit"])
+        graphs.append(tf.saved_model.load(folder).signatures["serving_default"](examples=examples(ROWS))["logit"])
     np.testing.assert_allclose(graphs[0], graphs[1], atol=1e-6)
 
 
