@@ -18,6 +18,7 @@ from models.spec.dataset_spec import DatasetSpec
 from models.spec.errors import UserError
 from serving.catalogue_lookup import CatalogueLookup
 from serving.served_model import WEIGHTS, ServedModel
+from serving.signature_names import CLASSIFY, REGRESS
 from serving.spec_file import SPEC_FILE
 
 # What a checkpoint adds to the name of a variable.
@@ -87,6 +88,7 @@ def export_ctr_model(
             model = with_more_rows(model, {name: _matrix(name, rows) for name, rows in catalogue.items() if rows})
         served = ServedModel(model, tft_output, spec, lookup)
         tf.saved_model.save(served, export_dir, signatures=served.signatures())
+    _name_methods(export_dir)
     # Where the log was on the training machine is of no use to a client.
     path = spec.source.path and pathlib.PurePath(spec.source.path).name
     public = spec.model_copy(update={"source": spec.source.model_copy(update={"path": path})})
@@ -95,6 +97,15 @@ def export_ctr_model(
     with tf.io.gfile.GFile(file, "w") as stream:
         stream.write(public.to_json())
     assert_pure_id(export_dir, model)
+
+
+def _name_methods(export_dir: str) -> None:
+    """Says which signatures are for Classify and Regress: stock servers may insist on it, TensorFlow 2 does not."""
+    methods = {CLASSIFY: tf.saved_model.CLASSIFY_METHOD_NAME, REGRESS: tf.saved_model.REGRESS_METHOD_NAME}
+    updater = tf.compat.v1.saved_model.signature_def_utils.MethodNameUpdater(export_dir)
+    for name, method in methods.items():
+        updater.replace_method_name(name, method, tf.saved_model.SERVING)
+    updater.save()
 
 
 def restore_weights(model: keras.Model, export_dir: str) -> None:

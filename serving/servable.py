@@ -9,11 +9,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 from google.protobuf import message
+from tensorflow.core.protobuf import meta_graph_pb2
 
 from serving.request_error import RequestError
+from serving.signature_names import DEFAULT
 from serving.tensors import to_array
 
-DEFAULT_SIGNATURE = "serving_default"
+# Inputs that hold serialized Examples; other strings are values of a column.
+_EXAMPLES = ("examples", tf.saved_model.CLASSIFY_INPUTS)
 _INTERNAL = ("__saved_model_init_op", "__saved_model_train_op")
 
 
@@ -64,10 +67,10 @@ class Servable:
             ValueError: there is no default signature, or an answer is not finite.
             tf.errors.OpError: the graph fails.
         """
-        if DEFAULT_SIGNATURE not in self.signatures:
-            raise ValueError(f"it has no signature {DEFAULT_SIGNATURE!r}; there are: {self._names()}")
+        if DEFAULT not in self.signatures:
+            raise ValueError(f"it has no signature {DEFAULT!r}; there are: {self._names()}")
         for count in rows:
-            for values in self._callables[DEFAULT_SIGNATURE](np.array([b""] * count, dtype=object)):
+            for values in self._callables[DEFAULT](np.array([b""] * count, dtype=object)):
                 if not np.all(np.isfinite(values)):
                     raise ValueError("its answer to an empty example is not a finite number")
 
@@ -86,12 +89,8 @@ class Servable:
             RequestError: NOT_FOUND for a signature; INVALID_ARGUMENT for anything else
                 that is wrong with the request, naming the input.
         """
-        name = signature_name or DEFAULT_SIGNATURE
-        signature = self.signatures.get(name)
-        if signature is None:
-            raise RequestError.not_found(
-                f"no signature {name!r} in version {self.version}; there are: {self._names()}"
-            )
+        name = signature_name or DEFAULT
+        signature = self.signature(name)
         unknown = sorted(set(inputs) - set(signature.inputs))
         missing = sorted(set(signature.inputs) - set(inputs))
         if unknown or missing:
@@ -105,9 +104,28 @@ class Servable:
                 f"signature {name!r} has no output '{unknown[0]}'; there are: "
                 f"{', '.join(sorted(signature.outputs))}"
             )
-        arrays = {i: to_array(i, inputs[i], signature.inputs[i]) for i in sorted(signature.inputs)}
+        arrays = {i: to_array(i, inputs[i], signature.inputs[i]) for i in signature.inputs}
+        return self.run_arrays(name, arrays, outputs)
+
+    def signature(self, name: str) -> meta_graph_pb2.SignatureDef:
+        """A signature by its name.
+
+        Raises:
+            RequestError: NOT_FOUND, with those that there are.
+        """
+        if name not in self.signatures:
+            raise RequestError.not_found(
+                f"no signature {name!r} in version {self.version}; there are: {self._names()}"
+            )
+        return self.signatures[name]
+
+    def run_arrays(
+        self, name: str, arrays: Mapping[str, np.ndarray], outputs: Sequence[str] = ()
+    ) -> dict[str, np.ndarray]:
+        """Answers a request that is decoded and checked already; otherwise as `run`."""
+        signature = self.signatures[name]
         try:
-            values = self._callables[name](*arrays.values())
+            values = self._callables[name](*(arrays[i] for i in sorted(signature.inputs)))
         # The session decodes its error message strictly, and the message may quote the request's bytes.
         except (tf.errors.InvalidArgumentError, UnicodeDecodeError) as error:
             raise RequestError.invalid(_explain(arrays, error)) from error
@@ -134,11 +152,14 @@ def _explain(arrays: Mapping[str, np.ndarray], error: Exception) -> str:
     typed = re.search(r"Key: (.*?), Index: (\d+)\.\s+(.*)", str(error))
     if typed:
         return f"row {typed[2]}, feature '{typed[1]}': {typed[3]}"
+    uneven = re.search(r"the column \w+ has not as many rows as \w+", str(error))
+    if uneven:
+        return uneven[0]
     for name, array in arrays.items():
-        if array.dtype == object:
+        if name in _EXAMPLES:
             for row, value in enumerate(array.flat):
                 try:
                     tf.train.Example.FromString(value)
                 except message.DecodeError:
                     return f"input '{name}', row {row}: is no serialized tf.train.Example"
-    return f"the values of {', '.join(arrays)} cannot be used; examples must be serialized tf.train.Examples"
+    return f"the values of {', '.join(arrays)} cannot be used: {str(error).strip().splitlines()[0]}"

@@ -13,9 +13,9 @@ from models.served_transform import ServedTransform
 from models.spec.dataset_spec import DatasetSpec
 from serving import raw_columns
 from serving.catalogue_lookup import CatalogueLookup
+from serving.signature_names import CLASSIFY, DEFAULT, PREDICT_COLUMNS, RANK, RANK_TOP_K, REGRESS, TOP_K
 
 WEIGHTS = "student_weights"
-TOP_K = "k"
 _CLASSES = ("0", "1")
 
 
@@ -65,15 +65,15 @@ class ServedModel(tf.Module):
         """
         examples = tf.TensorSpec([None], tf.string)
         found = {
-            "serving_default": _concrete(self._score_examples, {"examples": examples}),
-            "classify": _concrete(self._classify, {"inputs": examples}),
-            "regress": _concrete(self._regress, {"inputs": examples}),
-            "predict_columns": _concrete(self._score_columns, raw_columns.tensor_specs(self._spec)),
+            DEFAULT: _concrete(self._score_examples, {"examples": examples}),
+            CLASSIFY: _concrete(self._classify, {"inputs": examples}),
+            REGRESS: _concrete(self._regress, {"inputs": examples}),
+            PREDICT_COLUMNS: _concrete(self._score_columns, raw_columns.tensor_specs(self._spec)),
         }
         if any(f.side == raw_columns.ITEM for f in self._spec.model_features):
             ranked = raw_columns.tensor_specs(self._spec, ranking=True)
-            found["rank"] = _concrete(self._rank, ranked)
-            found["rank_top_k"] = _concrete(self._rank_top_k, {TOP_K: tf.TensorSpec([], tf.int32), **ranked})
+            found[RANK] = _concrete(self._rank, ranked)
+            found[RANK_TOP_K] = _concrete(self._rank_top_k, {TOP_K: tf.TensorSpec([], tf.int32), **ranked})
         return found
 
     def _score_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:

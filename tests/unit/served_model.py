@@ -62,10 +62,19 @@ def export(folder, bias):
     module = tf.Module()
     module.student_weights = [w.value for w in model.weights]
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
     def score(examples):
         logit = model(features_of(examples))
         return {"probability": tf.sigmoid(logit), "logit": logit}
 
-    tf.saved_model.save(module, str(folder), signatures={"serving_default": score})
+    def classify(inputs):
+        click = score(inputs)["probability"]
+        classes = tf.tile(tf.constant([["0", "1"]]), [tf.shape(click)[0], 1])
+        return {"classes": classes, "scores": tf.stack([1 - click, click], axis=-1)}
+
+    functions = {
+        "serving_default": (score, "examples"), "classify": (classify, "inputs"),
+        "regress": (lambda inputs: {"outputs": score(inputs)["probability"]}, "inputs")}
+    tf.saved_model.save(module, str(folder), signatures={
+        name: tf.function(function).get_concrete_function(**{key: tf.TensorSpec([None], tf.string, name=key)})
+        for name, (function, key) in functions.items()})
     return model

@@ -174,21 +174,13 @@ def test_a_bad_request_gets_its_status_and_the_server_goes_on(stub, request_, co
     assert stub.Predict(_request([GOOD])).model_spec.version.value == 1
 
 
-def test_what_is_not_implemented_says_so(stub):
-    from tensorflow_serving.apis import classification_pb2
-
-    with pytest.raises(grpc.RpcError) as caught:
-        stub.Classify(classification_pb2.ClassificationRequest())
-    assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
-
-
 def test_metadata_holds_the_signature(stub):
     request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
     request.model_spec.name = "books"
     response = stub.GetModelMetadata(request)
     signatures = get_model_metadata_pb2.SignatureDefMap()
     assert response.metadata["signature_def"].Unpack(signatures)
-    assert list(signatures.signature_def) == ["serving_default"]
+    assert sorted(signatures.signature_def) == ["classify", "regress", "serving_default"]
     assert list(signatures.signature_def["serving_default"].inputs) == ["examples"]
     request.metadata_field.append("weights")
     with pytest.raises(grpc.RpcError) as caught:

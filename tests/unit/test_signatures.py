@@ -72,6 +72,8 @@ def _columns(rows):
 def test_names_types_and_shapes(export_dir):
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         found = tf.compat.v1.saved_model.load(session, ["serve"], export_dir).signature_def
+    methods = {name: found[name].method_name.rpartition("/")[2] for name in _CONTRACT}
+    assert methods == {name: name if name in ("classify", "regress") else "predict" for name in _CONTRACT}
     found = {name: tuple({key: (tf.dtypes.as_dtype(info.dtype), tf.TensorShape(info.tensor_shape).as_list())
                           for key, info in side.items()} for side in (signature.inputs, signature.outputs))
              for name, signature in found.items() if not name.startswith("__")}

@@ -1,0 +1,118 @@
+"""Classify, Regress and MultiInference, asked over a real channel with TF Serving's own stubs."""
+
+import grpc
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow_serving.apis import (
+    classification_pb2,
+    inference_pb2,
+    prediction_service_pb2_grpc,
+    regression_pb2,
+)
+
+from models import raw_example
+from serving.server import ModelServer
+from tests.unit import served_model
+
+# 0.1 for each year, book and topic.
+ROWS = [({"age": [3.0], "topics": [b"sea"]}, 0.4), ({}, 0.0), ({"age": [50.0], "lately": [b"b1", b"b2"]}, 5.2)]
+CLICKS = 1 / (1 + np.exp([-logit for _, logit in ROWS]))
+METHODS = {"classify": tf.saved_model.CLASSIFY_METHOD_NAME, "regress": tf.saved_model.REGRESS_METHOD_NAME}
+
+
+@pytest.fixture(scope="module")
+def stub(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("books")
+    served_model.export(folder / "7", 0.0)
+    server = ModelServer(str(folder), "books", port=0)
+    port = server.start()
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        yield prediction_service_pb2_grpc.PredictionServiceStub(channel)
+    server.stop(grace=1.0)
+
+
+def _example(features):
+    return tf.train.Example.FromString(raw_example.encode(features))
+
+
+def _request(kind, signature_name="", rows=ROWS):
+    request = kind()
+    request.model_spec.name = "books"
+    request.model_spec.signature_name = signature_name
+    request.input.example_list.examples.extend(_example(features) for features, _ in rows)
+    return request
+
+
+def _multi(*names):
+    request = inference_pb2.MultiInferenceRequest()
+    for name in names:
+        request.tasks.add(method_name=METHODS.get(name, name)).model_spec.name = "books"
+    request.input.example_list.examples.extend(_example(features) for features, _ in ROWS)
+    return request
+
+
+def _classes(result):
+    return [[(c.label, c.score) for c in row.classes] for row in result.classifications]
+
+
+def _check_classes(result):
+    found = _classes(result)
+    assert [[label for label, _ in row] for row in found] == [["0", "1"]] * 3
+    np.testing.assert_allclose([[score for _, score in row] for row in found], np.stack([1 - CLICKS, CLICKS], 1), 1e-5)
+
+
+def _check_values(result):
+    np.testing.assert_allclose([r.value for r in result.regressions], CLICKS, 1e-5)
+
+
+@pytest.mark.parametrize("name", ["", "classify"])
+def test_classify(stub, name):
+    response = stub.Classify(_request(classification_pb2.ClassificationRequest, name))
+    _check_classes(response.result)
+    spec = response.model_spec
+    assert (spec.name, spec.version.value, spec.signature_name) == ("books", 7, "classify")
+
+
+@pytest.mark.parametrize("name", ["", "regress"])
+def test_regress(stub, name):
+    response = stub.Regress(_request(regression_pb2.RegressionRequest, name))
+    _check_values(response.result)
+    spec = response.model_spec
+    assert (spec.name, spec.version.value, spec.signature_name) == ("books", 7, "regress")
+
+
+def test_several_at_once(stub):
+    first, second = stub.MultiInference(_multi("regress", "classify")).results
+    _check_values(first.regression_result)
+    _check_classes(second.classification_result)
+    assert (first.model_spec.signature_name, second.model_spec.signature_name) == ("regress", "classify")
+
+
+def test_a_context_is_of_every_example_and_gives_way_to_its_own(stub):
+    request = regression_pb2.RegressionRequest()
+    request.model_spec.name = "books"
+    given = request.input.example_list_with_context
+    given.context.CopyFrom(_example({"age": [50.0], "lately": [b"b1", b"b2"]}))
+    given.examples.extend([_example({}), _example({"age": [1.0], "topics": [b"sea"]})])
+    values = [r.value for r in stub.Regress(request).result.regressions]
+    np.testing.assert_allclose(values, 1 / (1 + np.exp([-5.2, -0.4])), 1e-5)
+
+
+@pytest.mark.parametrize(("method", "request_", "code", "words"), [
+    ("Classify", _request(classification_pb2.ClassificationRequest, "regress"), "INVALID_ARGUMENT",
+     "signature 'regress' is not for Classify: it goes from inputs to outputs"),
+    ("Regress", _request(regression_pb2.RegressionRequest, "serving_default"), "INVALID_ARGUMENT",
+     "Regress needs inputs and outputs"),
+    ("Regress", _request(regression_pb2.RegressionRequest, "none"), "NOT_FOUND",
+     "there are: classify, regress, serving_default"),
+    ("Classify", _request(classification_pb2.ClassificationRequest, rows=[]), "INVALID_ARGUMENT", "holds no Example"),
+    ("Classify", _request(classification_pb2.ClassificationRequest, rows=[({"age": [b"old"]}, 0)]), "INVALID_ARGUMENT",
+     "row 0, feature 'age'"),
+    ("MultiInference", _multi(), "INVALID_ARGUMENT", "no task"),
+    ("MultiInference", _multi("regress", "guess"), "INVALID_ARGUMENT", "no method 'guess'; there are: tensorflow/"),
+])
+def test_a_wrong_request_is_told_what_is_wrong(stub, method, request_, code, words):
+    with pytest.raises(grpc.RpcError) as error:
+        getattr(stub, method)(request_)
+    assert error.value.code().name == code and words in error.value.details()
