@@ -94,16 +94,28 @@ def _parser() -> argparse.ArgumentParser:
     refresh.set_defaults(handler=_refresh)
 
     predict = commands.add_parser("predict", help="ask a server for the probabilities of rows")
-    predict.add_argument("--target", required=True, metavar="HOST:PORT")
     predict.add_argument("--input", required=True, metavar="FILE", help="rows: .csv with a header, or .jsonl")
-    _root(predict)
-    predict.add_argument("--dataset", metavar="NAME|SPEC.yaml",
-                         help="whose columns the rows have (default: those of the model pushed below the root)")
-    predict.add_argument("--model", metavar="NAME",
-                         help=f"name of the served model (default: of the one below the root, else {_MODEL})")
-    predict.add_argument("--format", choices=("table", "json", "csv"), default="table")
+    _asks(predict)
     predict.set_defaults(handler=_predict)
+
+    rank = commands.add_parser("rank", help="ask a server for the best items for a user")
+    rank.add_argument("--user", nargs="+", default=[], metavar="COLUMN=VALUE",
+                      help="the user and the context; a column that is left out is missing")
+    rank.add_argument("--items", required=True, metavar="FILE", help="items: .csv with a header, or .jsonl")
+    rank.add_argument("--k", type=_positive, metavar="N", help="how many are shown (default: all)")
+    _asks(rank)
+    rank.set_defaults(handler=_rank)
     return parser
+
+
+def _asks(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--target", required=True, metavar="HOST:PORT")
+    _root(parser)
+    parser.add_argument("--dataset", metavar="NAME|SPEC.yaml",
+                        help="whose columns the rows have (default: those of the model pushed below the root)")
+    parser.add_argument("--model", metavar="NAME",
+                        help=f"name of the served model (default: of the one below the root, else {_MODEL})")
+    parser.add_argument("--format", choices=("table", "json", "csv"), default="table")
 
 
 def _dataset(parser: argparse.ArgumentParser) -> None:
@@ -230,9 +242,27 @@ def _predict(options) -> None:
 
     spec, model = _of_rows(options)
     console.set_environment()
-    from serving.client import predict_file, render
+    from serving.file_requests import predict_file
+    from serving.render import render
 
     print(render(predict_file(options.target, options.input, spec, model), options.format))
+
+
+def _rank(options) -> None:
+    from pipeline import console
+
+    user = {}
+    for pair in options.user:
+        column, equals, value = pair.partition("=")
+        if not equals:
+            raise UserError(f"--user {pair}: must be COLUMN=VALUE, as user_id=7")
+        user[column] = value
+    spec, model = _of_rows(options)
+    console.set_environment()
+    from serving.file_requests import rank_file
+    from serving.render import render
+
+    print(render(rank_file(options.target, user, options.items, spec, model, options.k), options.format))
 
 
 def _of_rows(options):

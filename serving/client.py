@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import logging
-import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
 import grpc
 import numpy as np
 
 from models.spec.dataset_spec import DatasetSpec
 from models.spec.errors import UserError
-from serving import rows as _rows
-from serving import wire
+from serving import request_tensors, rows, wire
+from serving.signature_names import DEFAULT, ITEM, RANK_TOP_K, TOP_K
 
+INDEX = "index"
 PROBABILITY = "probability"
-_LOG = logging.getLogger(__name__)
 # Retries and their backoff are gRPC's own, by its service configuration.
 _RETRIES = {
     "methodConfig": [
@@ -35,7 +31,6 @@ _RETRIES = {
     ],
 }
 _LOOPBACK = ("127.", "localhost:", "[::1]:")
-_CELL = 32  # characters of a cell that a table shows
 
 
 class PredictClient:
@@ -66,7 +61,7 @@ class PredictClient:
         *,
         timeout: float = 10.0,
         batch_size: int = 1024,
-        signature_name: str = "serving_default",
+        signature_name: str = DEFAULT,
     ):
         self._target = target
         self._model_name = model_name
@@ -117,30 +112,79 @@ class PredictClient:
         parts = [self._predict_batch(examples[start : start + self._batch_size]) for start in starts]
         return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
+    def rank(
+        self, spec: DatasetSpec, user: Mapping, items: Sequence[Mapping], k: int | None = None,
+        names: Sequence[str] = (),
+    ) -> list[tuple[int, float]]:
+        """The best items for a user in a context, by the signature `rank_top_k`.
+
+        Args:
+            spec: the dataset specification.
+            user: column to value of the user and the context, as `serving.rows.to_example` takes a row.
+            items: column to value of each item; columns that are not the item's are not read.
+            k: how many; all when None.
+            names: what errors call each item; `item 0` and so on without them.
+
+        Returns:
+            Index of the item and its probability, best first.
+
+        Raises:
+            UserError: as `predict`; a row has an error; or there is no item.
+
+        Example:
+
+        ```python
+        client.rank(spec, {"user_id": "7"}, [{"movie_id": "1"}, {"movie_id": "2"}], k=1)  # [(1, 0.83)]
+        ```
+        """
+        if not items:
+            raise UserError("there is no item to rank")
+        if k is not None and k < 1:
+            raise UserError(f"k is {k}; it must be 1 or more")
+        of_items = [f for f in spec.model_features if f.side == ITEM]
+        if not of_items:
+            raise UserError(f"the model of the dataset {spec.name} reads no feature of the item to rank by")
+        others = [f for f in spec.model_features if f.side != ITEM]
+        request = self._request(RANK_TOP_K)
+        if others:
+            request_tensors.add_columns(request, others, [rows.to_values(spec, user, others, "the user")])
+        request_tensors.add_columns(
+            request, of_items, [
+                rows.to_values(spec, item, of_items, names[i] if names else f"item {i}")
+                for i, item in enumerate(items)])
+        request_tensors.add_int(request, TOP_K, min(k or len(items), len(items)))
+        outputs = self._ask(request, (INDEX, PROBABILITY), min(k or len(items), len(items)))
+        return list(zip(outputs[INDEX].tolist(), outputs[PROBABILITY].tolist(), strict=True))
+
     def _predict_batch(self, examples: Sequence[bytes]) -> np.ndarray:
+        request = self._request(self._signature_name)
+        request_tensors.add_examples(request, "examples", examples)
+        return self._ask(request, (PROBABILITY,), len(examples))[PROBABILITY]
+
+    def _request(self, signature_name: str):
         request = wire.PredictRequest()
         request.model_spec.name = self._model_name
-        request.model_spec.signature_name = self._signature_name
-        request.output_filter.append(PROBABILITY)
-        tensor = request.inputs["examples"]
-        tensor.dtype = wire.DT_STRING
-        tensor.tensor_shape.dim.add(size=len(examples))
-        tensor.string_val.extend(examples)
+        request.model_spec.signature_name = signature_name
+        return request
+
+    def _ask(self, request, outputs: Sequence[str], count: int) -> dict[str, np.ndarray]:
+        """The outputs of a call, each of so many values."""
+        request.output_filter.extend(outputs)
         try:
             response = self._call(request, timeout=self._timeout)
         except grpc.RpcError as error:
             raise UserError(self._explain(error)) from error
-        answer = response.outputs[PROBABILITY]
-        if answer.tensor_content:
-            values = np.frombuffer(answer.tensor_content, "<f4")
-        else:
-            values = np.array(answer.float_val, np.float32)
-        if answer.dtype != wire.DT_FLOAT or len(values) != len(examples):
-            raise UserError(
-                f"{self._target}: model '{self._model_name}' answered {len(values)} values of type "
-                f"{answer.dtype} to {len(examples)} rows; it is no model that `ctrl` exported"
-            )
-        return values
+        found = {}
+        for name in outputs:
+            values = request_tensors.numbers(response.outputs[name])
+            if values is None or len(values) != count:
+                got = "no numbers" if values is None else f"{len(values)} values"
+                raise UserError(
+                    f"{self._target}: model '{self._model_name}' answered {got} as {name} where {count} values were "
+                    "asked for; it is no model that `ctrl` exported"
+                )
+            found[name] = values
+        return found
 
     def _explain(self, error: grpc.RpcError) -> str:
         code = error.code()
@@ -153,91 +197,3 @@ class PredictClient:
         if code == grpc.StatusCode.INVALID_ARGUMENT and "data types don't match" in error.details().lower():
             hint = "; the model was trained with another dataset specification than these rows were read with"
         return f"{self._target}: {code.name}: {error.details()}{hint}"
-
-
-def predict_file(
-    target: str,
-    input_path: str | pathlib.Path,
-    spec: DatasetSpec,
-    model_name: str = "ctr",
-) -> list[tuple[dict, float]]:
-    """Asks for the probability of each row of a CSV or JSONL file with the log's columns.
-
-    A column that the model reads and no row has is told as a warning of this module's logger:
-    it scores as missing.
-
-    Args:
-        target: `host:port` of the server.
-        input_path: the file; see `serving.rows.read_rows`.
-        spec: the dataset specification that names the columns.
-        model_name: what the server calls the model.
-
-    Returns:
-        Rows as they stand in the file, each with its probability.
-
-    Raises:
-        UserError: the file has an error, or the server does not answer.
-
-    Example:
-
-    ```python
-    print(render(predict_file("127.0.0.1:8500", "rows.csv", spec), "table"))
-    ```
-    """
-    table = list(_rows.read_rows(input_path, spec))
-    if not table:
-        raise UserError(f"{input_path}: has no rows")
-    examples = [_rows.to_example(spec, row, where) for where, row in table]
-    absent = [column for column in _rows.model_columns(spec) if not any(column in row for _, row in table)]
-    if absent:
-        _LOG.warning("%s: no row has %s, which the model reads; scored as missing", input_path, ", ".join(absent))
-    with PredictClient(target, model_name) as client:
-        probabilities = client.predict(examples)
-    return [(row, float(p)) for (_, row), p in zip(table, probabilities, strict=True)]
-
-
-def render(rows: Iterable[tuple[dict, float]], format: str = "table") -> str:
-    """Rows and probabilities as text.
-
-    Args:
-        rows: what `predict_file` returns.
-        format: `table` (for people: long cells are cut), `csv`, or `json` (a list of
-            objects with one more key, `probability`).
-
-    Returns:
-        The text, without a newline at its end.
-
-    Raises:
-        UserError: there is no such format.
-    """
-    records = [{**row, PROBABILITY: probability} for row, probability in rows]
-    if format == "json":
-        return json.dumps(records, ensure_ascii=False, indent=2)
-    columns = list(dict.fromkeys(column for record in records for column in record if column != PROBABILITY))
-    columns.append(PROBABILITY)
-    if format == "csv":
-        stream = io.StringIO()
-        writer = csv.DictWriter(stream, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({c: _cell(c, v) for c, v in record.items()} for record in records)
-        return stream.getvalue().rstrip("\n")
-    if format != "table":
-        raise UserError(f"there is no format {format!r}; there are: table, json, csv")
-    # What was asked for comes first: a log may have more columns than a terminal.
-    columns = [PROBABILITY, *columns[:-1]]
-    cells = [columns] + [[_short(_cell(c, record.get(c))) for c in columns] for record in records]
-    widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
-    return "\n".join(
-        "  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in cells)
-
-
-def _cell(column: str, value) -> str:
-    if column == PROBABILITY:
-        return f"{value:.6f}"
-    if isinstance(value, list):
-        return "|".join(map(str, value))
-    return "" if value is None else str(value)
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _CELL else text[: _CELL - 1] + "…"

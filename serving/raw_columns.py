@@ -7,8 +7,7 @@ from collections.abc import Mapping
 import tensorflow as tf
 
 from models.spec.dataset_spec import DatasetSpec
-
-ITEM = "item"
+from serving.signature_names import ITEM
 
 
 def tensor_specs(spec: DatasetSpec, ranking: bool = False) -> dict[str, tf.TensorSpec]:

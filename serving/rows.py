@@ -6,11 +6,12 @@ import csv
 import difflib
 import json
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from models.feature_values import feature_values
 from models.spec.dataset_spec import DatasetSpec
 from models.spec.errors import UserError
+from models.spec.feature import Feature
 from serving import wire
 
 
@@ -37,6 +38,31 @@ def to_example(spec: DatasetSpec, row: Mapping, where: str = "the row") -> bytes
     to_example(spec, {"user_id": "7", "age": 31, "genres": "Drama|Comedy"})
     ```
     """
+    example = wire.Example()
+    found = to_values(spec, row, spec.model_features, where)
+    for feature in spec.model_features:
+        values = found[feature.name]
+        if feature.kind == "numeric":
+            example.features.feature[feature.name].float_list.value.extend(values)
+        elif values:
+            example.features.feature[feature.name].bytes_list.value.extend(values)
+    return example.SerializeToString()
+
+
+def to_values(
+    spec: DatasetSpec, row: Mapping, features: Sequence[Feature], where: str = "the row"
+) -> dict[str, list]:
+    """The values of some features in a row, by name: floats, or UTF-8 bytes.
+
+    Args:
+        spec: the dataset specification.
+        row: as for `to_example`.
+        features: which of the model's features are read, as those of one side.
+        where: names the row in errors.
+
+    Raises:
+        UserError: as `to_example`.
+    """
     columns = {f.source_column or f.name: f for f in spec.features}
     absent = [column for column in columns if column not in row]
     for column in set(map(str, row)) - set(spec.columns):
@@ -47,27 +73,23 @@ def to_example(spec: DatasetSpec, row: Mapping, where: str = "the row") -> bytes
                 f"{where}: unknown column '{column}'; did you mean {near[0]}? The dataset {spec.name} has: "
                 f"{', '.join(columns)}"
             )
-    if row and not any(column in row for column in model_columns(spec)):
+    read = {f.source_column or f.name: f for f in features}
+    if row and not any(column in row for column in read):
         # Other data, or a CSV with another delimiter: it would score as a row with everything missing.
         raise UserError(
             f"{where}: has none of the columns that the model reads; it has: {', '.join(map(str, row))}; "
-            f"the model of the dataset {spec.name} reads: {', '.join(model_columns(spec))}"
+            f"the model of the dataset {spec.name} reads: {', '.join(read)}"
         )
-    example = wire.Example()
-    for column, feature in columns.items():
-        if not feature.model:
-            continue
+    found = {}
+    for column, feature in read.items():
         try:
             values = feature_values(feature, row.get(column), spec.source.decimal)
-            if feature.kind == "numeric":
-                example.features.feature[feature.name].float_list.value.extend(values)
-            elif values:
-                example.features.feature[feature.name].bytes_list.value.extend(v.encode() for v in values)
+            found[feature.name] = values if feature.kind == "numeric" else [v.encode() for v in values]
         except UnicodeEncodeError as error:
             raise UserError(f"{where}: column '{column}' is no valid Unicode: {error.reason}") from error
         except ValueError as error:
             raise UserError(f"{where}: {error}") from error
-    return example.SerializeToString()
+    return found
 
 
 def model_columns(spec: DatasetSpec) -> tuple[str, ...]:

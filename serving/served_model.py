@@ -13,7 +13,7 @@ from models.served_transform import ServedTransform
 from models.spec.dataset_spec import DatasetSpec
 from serving import raw_columns
 from serving.catalogue_lookup import CatalogueLookup
-from serving.signature_names import CLASSIFY, DEFAULT, PREDICT_COLUMNS, RANK, RANK_TOP_K, REGRESS, TOP_K
+from serving.signature_names import CLASSIFY, DEFAULT, ITEM, PREDICT_COLUMNS, RANK, RANK_TOP_K, REGRESS, TOP_K
 
 WEIGHTS = "student_weights"
 _CLASSES = ("0", "1")
@@ -70,7 +70,7 @@ class ServedModel(tf.Module):
             REGRESS: _concrete(self._regress, {"inputs": examples}),
             PREDICT_COLUMNS: _concrete(self._score_columns, raw_columns.tensor_specs(self._spec)),
         }
-        if any(f.side == raw_columns.ITEM for f in self._spec.model_features):
+        if any(f.side == ITEM for f in self._spec.model_features):
             ranked = raw_columns.tensor_specs(self._spec, ranking=True)
             found[RANK] = _concrete(self._rank, ranked)
             found[RANK_TOP_K] = _concrete(self._rank_top_k, {TOP_K: tf.TensorSpec([], tf.int32), **ranked})
@@ -92,7 +92,7 @@ class ServedModel(tf.Module):
         return _answer(self._logit(raw_columns.to_sparse(self._spec, columns)))
 
     def _rank(self, **columns: tf.Tensor) -> dict[str, tf.Tensor]:
-        items = {f.name: columns[f.name] for f in self._spec.model_features if f.side == raw_columns.ITEM}
+        items = {f.name: columns[f.name] for f in self._spec.model_features if f.side == ITEM}
         rows = raw_columns.check_rows(items)
         return _answer(self._logit(raw_columns.to_sparse(self._spec, columns), rows))
 

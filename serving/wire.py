@@ -39,6 +39,7 @@ _MESSAGES = {
         (2, "tensor_shape", "TensorShape"),
         (4, "tensor_content", "bytes"),
         (5, "float_val", "float*"),
+        (7, "int_val", "int32*"),
         (8, "string_val", "bytes*"),
     ],
     "Version": [(1, "value", "int64")],
@@ -53,6 +54,7 @@ _MESSAGES = {
 _PACKAGE = "ctrl.wire"
 
 DT_FLOAT = 1
+DT_INT32 = 3
 DT_STRING = 7
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 

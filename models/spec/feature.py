@@ -10,7 +10,8 @@ from models.spec.base import SpecPart
 
 SIDES = ("user", "item", "context")
 # Names of the pipeline's own values beside the features.
-RESERVED_NAMES = ("label", "token_ids")
+# `k` is an input of the served model: how many of the best items are wanted.
+RESERVED_NAMES = ("label", "token_ids", "k")
 RESERVED_ENDINGS = ("_sentence", "_text_key", "_text", "_value")
 # Keys that say nothing to the other kinds; setting one there is a mistake worth hearing of.
 KEYS_OF_KINDS = {
@@ -133,7 +134,7 @@ class Feature(SpecPart):
     @classmethod
     def _not_reserved(cls, value: str) -> str:
         if value in RESERVED_NAMES or value.endswith(RESERVED_ENDINGS):
-            raise ValueError(f"is reserved, like {' and '.join(RESERVED_NAMES)} and every name that ends in "
+            raise ValueError(f"is reserved, like {', '.join(RESERVED_NAMES)} and every name that ends in "
                              f"{', '.join(RESERVED_ENDINGS)}; choose another, and name the column with the "
                              "key column")
         return value

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from models import raw_example
 from models.spec.dataset_spec import DatasetSpec
+from serving import raw_columns
 
 SPEC = DatasetSpec.parse(
     """
@@ -71,10 +72,22 @@ def export(folder, bias):
         classes = tf.tile(tf.constant([["0", "1"]]), [tf.shape(click)[0], 1])
         return {"classes": classes, "scores": tf.stack([1 - click, click], axis=-1)}
 
+    def rank_top_k(k, **columns):
+        def count(name):
+            return tf.reduce_sum(tf.cast(columns[name] != "", tf.float32), axis=1)
+
+        age = tf.where(tf.math.is_nan(columns["age"]), 0.0, columns["age"])
+        # Books without a name are last.
+        points = age + count("lately") + count("topics") - 100 * tf.cast(columns["book"] == "", tf.float32)
+        best, index = tf.math.top_k(bias + 0.1 * points, k)
+        return {"probability": tf.sigmoid(best), "logit": best, "index": index}
+
+    ranked = {"k": tf.TensorSpec([], tf.int32, name="k"), **raw_columns.tensor_specs(SPEC, ranking=True)}
     functions = {
         "serving_default": (score, "examples"), "classify": (classify, "inputs"),
         "regress": (lambda inputs: {"outputs": score(inputs)["probability"]}, "inputs")}
     tf.saved_model.save(module, str(folder), signatures={
-        name: tf.function(function).get_concrete_function(**{key: tf.TensorSpec([None], tf.string, name=key)})
-        for name, (function, key) in functions.items()})
+        "rank_top_k": tf.function(rank_top_k).get_concrete_function(**ranked),
+        **{name: tf.function(function).get_concrete_function(**{key: tf.TensorSpec([None], tf.string, name=key)})
+           for name, (function, key) in functions.items()}})
     return model

@@ -11,7 +11,7 @@ import pytest
 from models.spec.errors import UserError
 from pipeline import cli, datasets, infer_spec, preview
 from pipeline.layout import SERVED_SPEC
-from serving import client
+from serving import file_requests
 from tests.unit import served_model
 
 
@@ -48,7 +48,7 @@ def fake_serve(monkeypatch):
 def asked(monkeypatch):
     """What `predict_file` was asked; it answers one row."""
     calls = []
-    monkeypatch.setattr(client, "predict_file", lambda *a: calls.append(a) or [({"age": "3"}, 0.25)])
+    monkeypatch.setattr(file_requests, "predict_file", lambda *a: calls.append(a) or [({"age": "3"}, 0.25)])
     return calls
 
 
@@ -73,7 +73,7 @@ def _raising(error):
     return raise_it
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["preview"], ["serve"], ["refresh"], ["predict"]])
+@pytest.mark.parametrize("command", [[], ["run"], ["preview"], ["serve"], ["refresh"], ["predict"], ["rank"]])
 def test_help_imports_nothing_heavy(command):
     code = (
         "import sys; from pipeline.cli import main\n"
@@ -244,6 +244,19 @@ def test_predict_reads_rows_by_a_given_specification(asked, capsys):
     assert capsys.readouterr() == ("age,probability\n3,0.250000\n", "")
     assert cli.main(["predict", "--target", "h:1", "--input", "r.csv", "--dataset", "sample", "--model", "wide"]) == 0
     assert (asked[1][2].name, asked[1][3]) == ("sample", "wide")
+
+
+def test_rank_asks_for_a_user_s_best_items(monkeypatch, capsys):
+    calls = []
+    monkeypatch.setattr(file_requests, "rank_file", lambda *a: calls.append(a) or [({"item_id": "i1"}, 0.25)])
+    arguments = ["rank", "--target", "h:1", "--items", "i.csv", "--dataset", "sample", "--format", "csv", "--user"]
+    assert cli.main([*arguments, "user_id=7", "city=a=b", "--k", "3"]) == 0
+    ((target, user, path, spec, model, k),) = calls
+    assert (target, path, spec.name, model, k) == ("h:1", "i.csv", "sample", "ctr", 3)
+    assert user == {"user_id": "7", "city": "a=b"}
+    assert capsys.readouterr().out == "item_id,probability\ni1,0.250000\n"
+    assert cli.main([*arguments, "user_id"]) == 2
+    assert "ctrl rank: --user user_id: must be COLUMN=VALUE, as user_id=7" in capsys.readouterr().err
 
 
 def test_predict_reads_rows_by_the_specification_of_the_pushed_model(asked, tmp_path):

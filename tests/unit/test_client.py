@@ -15,7 +15,10 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 from models import raw_example
 from models.spec.errors import UserError
 from serving import wire
-from serving.client import PredictClient, predict_file, render
+from serving.client import PredictClient
+from serving.file_requests import predict_file, rank_file
+from serving.render import render
+from serving.request_tensors import numbers
 from serving.rows import read_rows, to_example
 from serving.server import ModelServer
 from tests.unit import served_model
@@ -160,6 +163,23 @@ def test_a_bad_file_names_file_and_line(tmp_path, name, content, words):
         assert word in str(caught.value)
 
 
+@pytest.mark.parametrize("values", [[0.25, 0.5], [0.5, 0.5, 0.5], [3, 4]])
+def test_numbers_are_read_as_tensorflow_writes_them(values):
+    whole = tf.make_tensor_proto(values)
+    fields = tf.compat.v1.make_tensor_proto(values)
+    fields.ClearField("tensor_content")
+    # A last value that repeats may be left out.
+    kept = values[:1] if len(set(values)) == 1 else values
+    (fields.int_val if isinstance(values[0], int) else fields.float_val)[:] = kept
+    for tensor in (whole, fields):
+        read = wire.PredictResponse()
+        answer = predict_pb2.PredictResponse()
+        answer.outputs["a"].CopyFrom(tensor)
+        read.ParseFromString(answer.SerializeToString())
+        assert numbers(read.outputs["a"]).tolist() == values
+    assert numbers(wire.PredictResponse().outputs["none"]) is None
+
+
 def test_predicts_in_batches(target):
     examples = [to_example(SPEC, {"age": age}) for age in range(7)]
     with PredictClient(target, "books", batch_size=3) as client:
@@ -204,6 +224,41 @@ def test_predicts_a_file(target, tmp_path):
     rows = predict_file(target, lines, SPEC, "books")
     assert [row for row, _ in rows] == [{"age": 10}, {"topics": ["sea", "war"], "lately": "b1"}]
     np.testing.assert_allclose([p for _, p in rows], _sigmoid([1.0, 0.3]), atol=1e-6)
+
+
+def test_ranks_a_users_items(target, tmp_path):
+    user = {"reader_id": "7", "age": "3", "lately": "b1|b2"}
+    items = [{"book": "b1"}, {"book": "b2", "topics": ["sea", "war"]}, {}, {"book": "b4", "topics": "sea", "age": 99}]
+    with PredictClient(target, "books") as client:
+        best = client.rank(SPEC, user, items, k=2)
+        assert [index for index, _ in best] == [1, 3]
+        # 0.1 for each year, book read and topic; an item's row says nothing of the user.
+        np.testing.assert_allclose([p for _, p in best], _sigmoid([0.7, 0.6]), atol=1e-6)
+        assert [index for index, _ in client.rank(SPEC, user, items)] == [1, 3, 0, 2]
+        assert [index for index, _ in client.rank(SPEC, {}, items[:2], k=9)] == [1, 0]
+    lines = tmp_path / "items.jsonl"
+    lines.write_text("".join(json.dumps(item) + "\n" for item in items), encoding="utf-8")
+    ((row, probability),) = rank_file(target, user, lines, SPEC, "books", k=1)
+    assert row == items[1] and probability == pytest.approx(_sigmoid(0.7))
+
+
+def test_a_wrong_ranking_is_told(target, tmp_path):
+    lines = tmp_path / "items.jsonl"
+    lines.write_text('{"book": "b1"}\n{"book": ["b1", "b2"]}\n', encoding="utf-8")
+    with pytest.raises(UserError, match="items.jsonl, line 2: column 'book' holds 2 values"):
+        rank_file(target, {}, lines, SPEC, "books")
+    with PredictClient(target, "books") as client:
+        for user, items, k, words in (
+                ({"age": "old"}, [{"book": "b1"}], 1, "the user: column 'age' is 'old'"),
+                ({"reader": "7"}, [{"book": "b1"}], 1, "the user: unknown column 'reader'"),
+                ({}, [{"book": "b1"}, {"cover": "red"}], 1, "item 1: has none of the columns"),
+                ({}, [], 1, "no item"),
+                ({}, [{"book": "b1"}], 0, "k is 0; it must be 1 or more")):
+            with pytest.raises(UserError, match=words):
+                client.rank(SPEC, user, items, k)
+    of_users = SPEC.model_copy(update={"features": tuple(f for f in SPEC.features if f.side == "user")})
+    with PredictClient(target, "books") as client, pytest.raises(UserError, match="reads no feature of the item"):
+        client.rank(of_users, {}, [{}])
 
 
 def test_the_servers_reason_is_told(target):
@@ -291,7 +346,7 @@ def test_a_late_answer_and_a_wrong_one_are_told(scripted):
             client.predict([b""])
     with (
         PredictClient(scripted(_Scripted(0)), "books") as client,
-        pytest.raises(UserError, match="1 values.*2 rows"),
+        pytest.raises(UserError, match="1 values as probability where 2 values"),
     ):
         client.predict([b"", b""])
 
@@ -317,6 +372,6 @@ def test_renders_tables_json_and_csv():
 
 def test_starts_without_tensorflow():
     heavy = {"tensorflow", "tfx", "keras"}
-    code = f"import sys, serving.client; print(sorted({heavy!r} & set(sys.modules)))"
+    code = f"import sys, serving.file_requests, serving.render; print(sorted({heavy!r} & set(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (result.stdout.strip(), result.stderr) == ("[]", "")

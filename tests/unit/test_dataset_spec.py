@@ -129,7 +129,7 @@ FEATURE_KEYS = ", ".join(Feature.model_fields)
                                     "that is not allowed: use letters, digits and underscores, a letter "
                                     "first"),
     ("name: city", "name: city_text", "my.yaml, line 5: features[city_text].name: 'city_text': is reserved, "
-                                      "like label and token_ids and every name that ends in _sentence, "
+                                      "like label, token_ids, k and every name that ends in _sentence, "
                                       "_text_key, _text, _value; choose another, and name the column with "
                                       "the key column"),
     ("name: city", "name: item_id", "my.yaml: features: the name 'item_id' stands twice; give each feature a "

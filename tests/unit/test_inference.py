@@ -105,7 +105,7 @@ def test_a_context_is_of_every_example_and_gives_way_to_its_own(stub):
     ("Regress", _request(regression_pb2.RegressionRequest, "serving_default"), "INVALID_ARGUMENT",
      "Regress needs inputs and outputs"),
     ("Regress", _request(regression_pb2.RegressionRequest, "none"), "NOT_FOUND",
-     "there are: classify, regress, serving_default"),
+     "there are: classify, rank_top_k, regress, serving_default"),
     ("Classify", _request(classification_pb2.ClassificationRequest, rows=[]), "INVALID_ARGUMENT", "holds no Example"),
     ("Classify", _request(classification_pb2.ClassificationRequest, rows=[({"age": [b"old"]}, 0)]), "INVALID_ARGUMENT",
      "row 0, feature 'age'"),

@@ -180,7 +180,7 @@ def test_metadata_holds_the_signature(stub):
     response = stub.GetModelMetadata(request)
     signatures = get_model_metadata_pb2.SignatureDefMap()
     assert response.metadata["signature_def"].Unpack(signatures)
-    assert sorted(signatures.signature_def) == ["classify", "regress", "serving_default"]
+    assert sorted(signatures.signature_def) == ["classify", "rank_top_k", "regress", "serving_default"]
     assert list(signatures.signature_def["serving_default"].inputs) == ["examples"]
     request.metadata_field.append("weights")
     with pytest.raises(grpc.RpcError) as caught:

@@ -1,0 +1,93 @@
+"""Asks a server about the rows of a file."""
+
+from __future__ import annotations
+
+import logging
+import pathlib
+from collections.abc import Mapping
+
+from models.spec.dataset_spec import DatasetSpec
+from models.spec.errors import UserError
+from serving import rows
+from serving.client import PredictClient
+
+_LOG = logging.getLogger(__name__)
+
+
+def predict_file(
+    target: str,
+    input_path: str | pathlib.Path,
+    spec: DatasetSpec,
+    model_name: str = "ctr",
+) -> list[tuple[dict, float]]:
+    """Asks for the probability of each row of a CSV or JSONL file with the log's columns.
+
+    A column that the model reads and no row has is told as a warning of this module's logger:
+    it scores as missing.
+
+    Args:
+        target: `host:port` of the server.
+        input_path: the file; see `serving.rows.read_rows`.
+        spec: the dataset specification that names the columns.
+        model_name: what the server calls the model.
+
+    Returns:
+        Rows as they stand in the file, each with its probability.
+
+    Raises:
+        UserError: the file has an error, or the server does not answer.
+
+    Example:
+
+    ```python
+    print(render(predict_file("127.0.0.1:8500", "rows.csv", spec), "table"))
+    ```
+    """
+    table = list(rows.read_rows(input_path, spec))
+    if not table:
+        raise UserError(f"{input_path}: has no rows")
+    examples = [rows.to_example(spec, row, where) for where, row in table]
+    absent = [column for column in rows.model_columns(spec) if not any(column in row for _, row in table)]
+    if absent:
+        _LOG.warning("%s: no row has %s, which the model reads; scored as missing", input_path, ", ".join(absent))
+    with PredictClient(target, model_name) as client:
+        probabilities = client.predict(examples)
+    return [(row, float(p)) for (_, row), p in zip(table, probabilities, strict=True)]
+
+
+def rank_file(
+    target: str,
+    user: Mapping,
+    items_path: str | pathlib.Path,
+    spec: DatasetSpec,
+    model_name: str = "ctr",
+    k: int | None = None,
+) -> list[tuple[dict, float]]:
+    """Asks for a user's best items among those of a CSV or JSONL file with the log's columns.
+
+    Args:
+        target: `host:port` of the server.
+        user: column to value, of the user and the context.
+        items_path: the file; see `serving.rows.read_rows`.
+        spec: the dataset specification that names the columns.
+        model_name: what the server calls the model.
+        k: how many; all when None.
+
+    Returns:
+        Rows of the file with their probability, best first.
+
+    Raises:
+        UserError: the user or the file has an error, or the server does not answer.
+
+    Example:
+
+    ```python
+    print(render(rank_file("127.0.0.1:8500", {"user_id": "7"}, "items.csv", spec, k=10), "table"))
+    ```
+    """
+    table = list(rows.read_rows(items_path, spec))
+    if not table:
+        raise UserError(f"{items_path}: has no rows")
+    names, items = zip(*table, strict=True)
+    with PredictClient(target, model_name) as client:
+        return [(items[index], probability) for index, probability in client.rank(spec, user, items, k, names)]
