@@ -10,6 +10,7 @@ from models.spec.dataset_spec import DatasetSpec
 from models.spec.errors import UserError
 from serving import rows
 from serving.client import PredictClient
+from serving.signature_names import ITEM
 
 _LOG = logging.getLogger(__name__)
 
@@ -74,7 +75,8 @@ def rank_file(
         k: how many; all when None.
 
     Returns:
-        Rows of the file with their probability, best first.
+        Rows of the file, without the columns of user, context, label and time, each with its
+        probability, best first.
 
     Raises:
         UserError: the user or the file has an error, or the server does not answer.
@@ -90,4 +92,8 @@ def rank_file(
         raise UserError(f"{items_path}: has no rows")
     names, items = zip(*table, strict=True)
     with PredictClient(target, model_name) as client:
-        return [(items[index], probability) for index, probability in client.rank(spec, user, items, k, names)]
+        best = client.rank(spec, user, items, k, names)
+    # A log may stand for the items: whose rows they were says nothing of the user that is asked for.
+    others = {f.source_column or f.name for f in spec.features if f.side != ITEM}
+    others |= {spec.label.column, spec.split.time}
+    return [({c: v for c, v in items[index].items() if c not in others}, p) for index, p in best]

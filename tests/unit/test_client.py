@@ -240,6 +240,7 @@ def test_ranks_a_users_items(target, tmp_path):
     lines.write_text("".join(json.dumps(item) + "\n" for item in items), encoding="utf-8")
     ((row, probability),) = rank_file(target, user, lines, SPEC, "books", k=1)
     assert row == items[1] and probability == pytest.approx(_sigmoid(0.7))
+    assert rank_file(target, user, lines, SPEC, "books")[1][0] == {"book": "b4", "topics": "sea"}
 
 
 def test_a_wrong_ranking_is_told(target, tmp_path):
