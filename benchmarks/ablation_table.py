@@ -8,6 +8,7 @@ import numpy as np
 from scipy import stats
 
 from benchmarks.ablation_list import Ablation
+from benchmarks.report import mean_and_deviation
 from benchmarks.slices import ALL
 
 COLUMNS = ("what is changed", "to", "seeds", "AUC", "difference", "p", "logloss", "difference", "p")
@@ -26,7 +27,7 @@ def table(results: Sequence[tuple[Ablation, Runs]], reference: Runs) -> str:
     for ablation, runs in results:
         cells = [ablation.shown, ablation.value, str(len(runs))]
         for metric in ("auc", "logloss"):
-            cells.append(_mean({seed: run[ALL][metric] for seed, run in runs.items()}))
+            cells.append(mean_and_deviation([run[ALL][metric] for run in runs.values()]))
             cells += ["reference", ""] if runs == reference else _difference(runs, reference, metric)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -57,8 +58,3 @@ def _difference(runs: Runs, reference: Runs, metric: str) -> list[str]:
     mean, deviation, p = found
     spread = "" if deviation is None else f" ± {deviation:.4f}"
     return [f"{mean:+.4f}{spread}", "–" if p is None else f"{p:.2g}"]
-
-
-def _mean(values: Mapping[int, float]) -> str:
-    numbers = list(values.values())
-    return f"{np.mean(numbers):.4f}" + (f" ± {np.std(numbers, ddof=1):.4f}" if len(numbers) > 1 else "")

@@ -54,7 +54,7 @@ def _benchmark(options: argparse.Namespace) -> None:
     groups = chosen(options.only, wanted)
     if options.smoke:
         wanted = one_of_each(wanted)
-    with quiet_run("ablations", options, spec.name + ("-smoke" if options.smoke else "")) as (layout, output):
+    with quiet_run("ablations", options, spec.name) as (layout, output):
         # TFX takes 20 to 40 seconds to import, so wrong arguments have been refused before.
         from benchmarks.ablation_runner import AblationRunner
         from benchmarks.prepared_data import PreparedData

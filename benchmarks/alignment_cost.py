@@ -63,7 +63,7 @@ def _benchmark(options: argparse.Namespace) -> None:
                         f"{config.alignment.batch_size} (alignment.batch_size); the first step is not timed")
     if options.epochs < 1:
         raise UserError(f"--epochs {options.epochs}: must be 1 or more")
-    with quiet_run("alignment_cost", options, spec.name + ("-smoke" if options.smoke else "")) as (layout, output):
+    with quiet_run("alignment_cost", options, spec.name) as (layout, output):
         # TFX takes 20 to 40 seconds to import, so wrong arguments have been refused before.
         from benchmarks.alignment_cost_runner import AlignmentCost
         from benchmarks.prepared_data import PreparedData

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from benchmarks.report import mean_and_deviation
+
 COLUMNS = (
     "dataset", "hidden", "entries", "test rows (clicks)", "model", "seeds", "shared row", "mean row", "text row",
     "text - better of the others", "explained")
@@ -29,12 +31,7 @@ def table(results: Sequence[tuple[str, str, Mapping[int, Mapping]]]) -> str:
                 f"{key} {np.mean([f['explained'][key] for f in found]):.2f}" for key in found[0]["explained"])
             cells = [
                 dataset, f"{side}s", str(first["entries"]), f"{first['rows']:,} ({first['clicks']:,})", model,
-                ", ".join(map(str, runs)), *(_mean([f[row] for f in found]) for row in ROWS),
-                _mean([f["text"] - max(f["shared"], f["mean"]) for f in found], "+"), explained]
+                ", ".join(map(str, runs)), *(mean_and_deviation([f[row] for f in found]) for row in ROWS),
+                mean_and_deviation([f["text"] - max(f["shared"], f["mean"]) for f in found], "+"), explained]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
-
-
-def _mean(values: Sequence[float], sign: str = "") -> str:
-    spread = f" ± {np.std(values, ddof=1):.4f}" if len(values) > 1 else ""
-    return f"{np.mean(values):{sign}.4f}{spread}"

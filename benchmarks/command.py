@@ -60,11 +60,12 @@ def quiet_run(benchmark: str, options: argparse.Namespace, name: str) -> Iterato
     Args:
         benchmark: stem of the table's name and of the log's.
         options: of `dataset_parser`.
-        name: the dataset's, as runs and tables are named after it.
+        name: the dataset's, as runs and tables are named after it; those of a smoke run end in `-smoke`.
 
     Raises:
         UserError: the root cannot be written.
     """
+    name += "-smoke" if options.smoke else ""
     layout = RunLayout.below(options.root, name)
     layout.check_writable()
     console.set_environment()

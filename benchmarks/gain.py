@@ -76,7 +76,7 @@ def _benchmark(options: argparse.Namespace) -> None:
         raise UserError(f"--tune {options.tune}: must be 1 or more")
     tuned = _tuned(options.tuned) if options.tuned else {}
     seeds = seeds_of(options.backbones, options.seeds or ([1, 2] if options.smoke else [1, 2, 3, 4, 5]))
-    name = spec.name + (f"-{options.split}" if options.split else "") + ("-smoke" if options.smoke else "")
+    name = spec.name + (f"-{options.split}" if options.split else "")
     with quiet_run("gain", options, name) as (layout, output):
         # TFX takes 20 to 40 seconds to import, so wrong arguments have been refused before.
         from benchmarks.gain_runner import Gain

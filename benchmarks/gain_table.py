@@ -8,6 +8,7 @@ import numpy as np
 from scipy import stats
 
 from benchmarks.arms import CONTROL
+from benchmarks.report import mean_and_deviation
 from benchmarks.slices import ALL
 
 MODELS = {"plain": "plain", "aligned": "aligned", "distilled": "aligned + distilled", "teacher": "teacher",
@@ -68,8 +69,7 @@ def _cells(models, model: str, name: str, metric: str) -> list[str]:
     values = [v for v in values if v is not None]
     if not values:
         return ["–", "–", "–"]
-    spread = f" ± {np.std(values, ddof=1):.4f}" if len(values) > 1 else ""
-    mean = f"{np.mean(values):.4f}{spread}"
+    mean = mean_and_deviation(values)
     if model == "plain":
         return [mean, "", ""]
     by, p = difference(models, model, name, metric)

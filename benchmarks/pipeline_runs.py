@@ -18,7 +18,8 @@ import sys
 import tempfile
 import time
 
-RESULTS = pathlib.Path(__file__).parent / "results" / "pipeline_runs.md"
+from benchmarks.command import RESULTS
+
 HEADER = """# Whole runs
 
 Written by `{command}`; {cores} CPU cores, seed{s} {seeds}.
@@ -39,7 +40,7 @@ def main() -> None:
     parser.add_argument("--movielens", metavar="DIR", help="folder that holds ml-100k and ml-1m")
     parser.add_argument("--datasets", nargs="+", default=["sample", "movielens-100k", "movielens-1m"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[1])
-    parser.add_argument("--output", type=pathlib.Path, default=RESULTS)
+    parser.add_argument("--output", type=pathlib.Path, default=RESULTS / "pipeline_runs.md")
     options = parser.parse_args()
     rows = [_run(name, seed, options.movielens) for name in options.datasets for seed in options.seeds]
     command = "python -m benchmarks.pipeline_runs" + (" --movielens DIR" if options.movielens else "")

@@ -7,6 +7,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from pipeline.config import RunConfig
 
 if TYPE_CHECKING:
@@ -37,6 +39,19 @@ def facts(data: PreparedData, config: RunConfig, seeds: Sequence[int] | Mapping[
         fields=", ".join(f.name for f in data.spec.model_features),
         backbone="" if several else f"**Backbone**: {config.backbone}. ",
         language_model=f"{config.language_model}, {config.text_mode}", config=f"`{json.dumps(changed)}`")
+
+
+def mean_and_deviation(values: Sequence[float], sign: str = "") -> str:
+    """The mean, and with several values their standard deviation, as tables show them.
+
+    Example:
+
+    ```python
+    mean_and_deviation([0.5, 0.7])  # "0.6000 ± 0.1414"
+    ```
+    """
+    spread = f" ± {np.std(values, ddof=1):.4f}" if len(values) > 1 else ""
+    return f"{np.mean(values):{sign}.4f}{spread}"
 
 
 def _shown(seeds: Sequence[int] | Mapping[str, Sequence[int]]) -> str:

@@ -144,6 +144,7 @@ class PredictClient:
         of_items = [f for f in spec.model_features if f.side == ITEM]
         if not of_items:
             raise UserError(f"the model of the dataset {spec.name} reads no feature of the item to rank by")
+        count = min(k or len(items), len(items))
         others = [f for f in spec.model_features if f.side != ITEM]
         request = self._request(RANK_TOP_K)
         if others:
@@ -152,8 +153,8 @@ class PredictClient:
             request, of_items, [
                 rows.to_values(spec, item, of_items, names[i] if names else f"item {i}")
                 for i, item in enumerate(items)])
-        request_tensors.add_int(request, TOP_K, min(k or len(items), len(items)))
-        outputs = self._ask(request, (INDEX, PROBABILITY), min(k or len(items), len(items)))
+        request_tensors.add_int(request, TOP_K, count)
+        outputs = self._ask(request, (INDEX, PROBABILITY), count)
         return list(zip(outputs[INDEX].tolist(), outputs[PROBABILITY].tolist(), strict=True))
 
     def _predict_batch(self, examples: Sequence[bytes]) -> np.ndarray:

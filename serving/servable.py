@@ -104,7 +104,7 @@ class Servable:
                 f"signature {name!r} has no output '{unknown[0]}'; there are: "
                 f"{', '.join(sorted(signature.outputs))}"
             )
-        arrays = {i: to_array(i, inputs[i], signature.inputs[i]) for i in signature.inputs}
+        arrays = {i: to_array(i, inputs[i], signature.inputs[i]) for i in sorted(signature.inputs)}
         return self.run_arrays(name, arrays, outputs)
 
     def signature(self, name: str) -> meta_graph_pb2.SignatureDef:

@@ -66,20 +66,15 @@ def _check_values(result):
     np.testing.assert_allclose([r.value for r in result.regressions], CLICKS, 1e-5)
 
 
-@pytest.mark.parametrize("name", ["", "classify"])
-def test_classify(stub, name):
-    response = stub.Classify(_request(classification_pb2.ClassificationRequest, name))
-    _check_classes(response.result)
+@pytest.mark.parametrize(("method", "kind", "signature_name", "check"), [
+    ("Classify", classification_pb2.ClassificationRequest, "classify", _check_classes),
+    ("Regress", regression_pb2.RegressionRequest, "regress", _check_values)])
+@pytest.mark.parametrize("named", [False, True])
+def test_one_method(stub, method, kind, signature_name, check, named):
+    response = getattr(stub, method)(_request(kind, signature_name if named else ""))
+    check(response.result)
     spec = response.model_spec
-    assert (spec.name, spec.version.value, spec.signature_name) == ("books", 7, "classify")
-
-
-@pytest.mark.parametrize("name", ["", "regress"])
-def test_regress(stub, name):
-    response = stub.Regress(_request(regression_pb2.RegressionRequest, name))
-    _check_values(response.result)
-    spec = response.model_spec
-    assert (spec.name, spec.version.value, spec.signature_name) == ("books", 7, "regress")
+    assert (spec.name, spec.version.value, spec.signature_name) == ("books", 7, signature_name)
 
 
 def test_several_at_once(stub):
