@@ -31,7 +31,7 @@ def feature_values(feature: Feature, value, decimal: str = ".") -> list:
     feature_values(spec.feature("genres"), "Drama|Comedy")  # ["Drama", "Comedy"]
     ```
     """
-    column = feature.source_column or feature.name
+    column = feature.row_column
     if isinstance(value, dict):
         raise ValueError(f"column '{column}' is {value!r}, neither a value nor a list")
     if feature.is_list:

@@ -94,6 +94,6 @@ def rank_file(
     with PredictClient(target, model_name) as client:
         best = client.rank(spec, user, items, k, names)
     # A log may stand for the items: whose rows they were says nothing of the user that is asked for.
-    others = {f.source_column or f.name for f in spec.features if f.side != ITEM}
+    others = {f.row_column for f in spec.features if f.side != ITEM}
     others |= {spec.label.column, spec.split.time}
     return [({c: v for c, v in items[index].items() if c not in others}, p) for index, p in best]

@@ -63,7 +63,7 @@ def to_values(
     Raises:
         UserError: as `to_example`.
     """
-    columns = {f.source_column or f.name: f for f in spec.features}
+    columns = {f.row_column: f for f in spec.features}
     absent = [column for column in columns if column not in row]
     for column in set(map(str, row)) - set(spec.columns):
         # A log may well hold columns that no feature reads; a misspelt one would score as missing.
@@ -73,7 +73,7 @@ def to_values(
                 f"{where}: unknown column '{column}'; did you mean {near[0]}? The dataset {spec.name} has: "
                 f"{', '.join(columns)}"
             )
-    read = {f.source_column or f.name: f for f in features}
+    read = {f.row_column: f for f in features}
     if row and not any(column in row for column in read):
         # Other data, or a CSV with another delimiter: it would score as a row with everything missing.
         raise UserError(
@@ -104,7 +104,7 @@ def model_columns(spec: DatasetSpec) -> tuple[str, ...]:
     model_columns(spec)  # ("user_id", "age", "genres")
     ```
     """
-    return tuple(f.source_column or f.name for f in spec.model_features)
+    return tuple(f.row_column for f in spec.model_features)
 
 
 def read_rows(path: str | pathlib.Path, spec: DatasetSpec) -> Iterator[tuple[str, dict]]:

@@ -155,6 +155,11 @@ class Feature(SpecPart):
         return self
 
     @property
+    def row_column(self) -> str:
+        """What a request's row calls it: its column in the log, or the name of a history that is derived."""
+        return self.source_column or self.name
+
+    @property
     def source_column(self) -> str | None:
         """The log's column, or None for a derived history."""
         return None if self.derive else self.column or self.name
