@@ -2,47 +2,46 @@
 
 from __future__ import annotations
 
-import grpc
 from tensorflow.core.protobuf import error_codes_pb2
-from tensorflow_serving.apis import get_model_status_pb2, model_service_pb2_grpc
+from tensorflow_serving.apis import model_management_pb2, model_service_pb2_grpc
 
+from models.spec.errors import UserError
+from serving.model_config import from_proto
+from serving.model_manager import ModelManager
 from serving.request_error import RequestError
-from serving.version_watcher import VersionWatcher
 
 
 class ModelService(model_service_pb2_grpc.ModelServiceServicer):
-    """GetModelStatus: the version that is served, and those that could not be loaded.
+    """GetModelStatus: which versions are served and which could not be; HandleReloadConfigRequest: serve others.
+
+    A request that cannot be answered raises a `RequestError`; `GuardedCalls` makes it the
+    call's status.
 
     Args:
-        watcher: where the versions are known.
+        models: where the versions are known.
 
     Example:
 
     ```python
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(watcher), server)
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(models), server)
     ```
     """
 
-    def __init__(self, watcher: VersionWatcher):
-        self._watcher = watcher
+    def __init__(self, models: ModelManager):
+        self._models = models
 
-    def GetModelStatus(self, request, context: grpc.ServicerContext):
+    def GetModelStatus(self, request, context=None):
         """States of all versions, or of the one that is asked for."""
-        response = get_model_status_pb2.GetModelStatusResponse()
-        state = get_model_status_pb2.ModelVersionStatus.State
-        wanted = request.model_spec.version.value if request.model_spec.HasField("version") else None
-        failures = self._watcher.failures
+        asked = request.model_spec
+        version = asked.version.value if asked.HasField("version") else None
+        return self._models.statuses(asked.name, version, asked.version_label)
+
+    def HandleReloadConfigRequest(self, request, context=None):
+        """Serves the models of the request and no others; where one of them cannot be, nothing is changed."""
         try:
-            # A version that failed has a status too, though it cannot be asked for predictions.
-            servable = self._watcher.find(request.model_spec.name, None if wanted in failures else wanted)
-        except RequestError as error:
-            context.abort(error.code, str(error))
-        if wanted not in failures:
-            status = response.model_version_status.add(version=servable.version, state=state.AVAILABLE)
-            status.status.error_code = error_codes_pb2.OK
-        for version, reason in sorted(failures.items(), reverse=True):
-            if wanted in (None, version):
-                status = response.model_version_status.add(version=version, state=state.END)
-                status.status.error_code = error_codes_pb2.UNKNOWN
-                status.status.error_message = reason
+            self._models.reload(from_proto(request.config))
+        except UserError as error:
+            raise RequestError.invalid(str(error)) from error
+        response = model_management_pb2.ReloadConfigResponse()
+        response.status.error_code = error_codes_pb2.OK
         return response

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-
-import grpc
 import tensorflow as tf
 from tensorflow_serving.apis import (
     classification_pb2,
@@ -17,10 +13,10 @@ from tensorflow_serving.apis import (
 )
 
 from serving import inference
+from serving.model_manager import ModelManager
 from serving.request_error import RequestError
 from serving.servable import Servable
 from serving.signature_names import CLASSIFY, DEFAULT, REGRESS
-from serving.version_watcher import VersionWatcher
 
 _SIGNATURES = "signature_def"
 
@@ -29,77 +25,72 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     """Predict, Classify, Regress, MultiInference and GetModelMetadata, as TF Serving's protocol defines them.
 
     A request is answered by one version from beginning to end, and the answer names it.
-    A request that cannot be answered gets NOT_FOUND or INVALID_ARGUMENT with a message
-    that says what is wrong and what there is. Classify and Regress without a signature's
-    name take the signatures `classify` and `regress`.
+    A request that cannot be answered raises a `RequestError`, NOT_FOUND or INVALID_ARGUMENT, that
+    says what is wrong and what there is; `GuardedCalls` makes it the call's status. Classify and Regress
+    without a signature's name take the signatures `classify` and `regress`.
 
     Args:
-        watcher: where the loaded version comes from.
+        models: where the loaded versions come from.
 
     Example:
 
     ```python
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(PredictionService(watcher), server)
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(PredictionService(models), server)
     ```
     """
 
-    def __init__(self, watcher: VersionWatcher):
-        self._watcher = watcher
+    def __init__(self, models: ModelManager):
+        self._models = models
 
-    def Predict(self, request, context: grpc.ServicerContext):
+    def Predict(self, request, context=None):
         """Runs a signature on the request's tensors."""
-        with _refusals(context):
-            servable = find(self._watcher, request.model_spec)
-            outputs = servable.run(request.model_spec.signature_name, request.inputs, request.output_filter)
+        servable = find(self._models, request.model_spec)
+        outputs = servable.run(request.model_spec.signature_name, request.inputs, request.output_filter)
         response = predict_pb2.PredictResponse()
-        self._describe(response.model_spec, servable, request.model_spec.signature_name or DEFAULT)
+        _describe(response.model_spec, request.model_spec, servable, DEFAULT)
         for name, values in outputs.items():
             response.outputs[name].CopyFrom(tf.make_tensor_proto(values))
         return response
 
-    def Classify(self, request, context: grpc.ServicerContext):
+    def Classify(self, request, context=None):
         """Scores of the classes of each Example."""
         response = classification_pb2.ClassificationResponse()
-        with _refusals(context):
-            response.result.CopyFrom(self._classify(request.model_spec, request.input, response.model_spec))
+        response.result.CopyFrom(self._classify(request.model_spec, request.input, response.model_spec))
         return response
 
-    def Regress(self, request, context: grpc.ServicerContext):
+    def Regress(self, request, context=None):
         """A value of each Example."""
         response = regression_pb2.RegressionResponse()
-        with _refusals(context):
-            response.result.CopyFrom(self._regress(request.model_spec, request.input, response.model_spec))
+        response.result.CopyFrom(self._regress(request.model_spec, request.input, response.model_spec))
         return response
 
-    def MultiInference(self, request, context: grpc.ServicerContext):
+    def MultiInference(self, request, context=None):
         """Several of Classify and Regress on the same Examples."""
         response = inference_pb2.MultiInferenceResponse()
-        with _refusals(context):
-            if not request.tasks:
-                raise RequestError.invalid("the request has no task")
-            for task in request.tasks:
-                result = response.results.add()
-                if task.method_name == tf.saved_model.CLASSIFY_METHOD_NAME:
-                    result.classification_result.CopyFrom(
-                        self._classify(task.model_spec, request.input, result.model_spec))
-                elif task.method_name == tf.saved_model.REGRESS_METHOD_NAME:
-                    result.regression_result.CopyFrom(self._regress(task.model_spec, request.input, result.model_spec))
-                else:
-                    raise RequestError.invalid(
-                        f"no method {task.method_name!r}; there are: {tf.saved_model.CLASSIFY_METHOD_NAME}, "
-                        f"{tf.saved_model.REGRESS_METHOD_NAME}")
+        if not request.tasks:
+            raise RequestError.invalid("the request has no task")
+        for task in request.tasks:
+            result = response.results.add()
+            if task.method_name == tf.saved_model.CLASSIFY_METHOD_NAME:
+                result.classification_result.CopyFrom(
+                    self._classify(task.model_spec, request.input, result.model_spec))
+            elif task.method_name == tf.saved_model.REGRESS_METHOD_NAME:
+                result.regression_result.CopyFrom(self._regress(task.model_spec, request.input, result.model_spec))
+            else:
+                raise RequestError.invalid(
+                    f"no method {task.method_name!r}; there are: {tf.saved_model.CLASSIFY_METHOD_NAME}, "
+                    f"{tf.saved_model.REGRESS_METHOD_NAME}")
         return response
 
-    def GetModelMetadata(self, request, context: grpc.ServicerContext):
+    def GetModelMetadata(self, request, context=None):
         """The signatures of a version; the only metadata there is."""
-        with _refusals(context):
-            servable = find(self._watcher, request.model_spec)
-            if list(request.metadata_field) != [_SIGNATURES]:
-                raise RequestError.invalid(
-                    f"metadata_field is {list(request.metadata_field)}; it must be ['{_SIGNATURES}']"
-                )
+        servable = find(self._models, request.model_spec)
+        if list(request.metadata_field) != [_SIGNATURES]:
+            raise RequestError.invalid(
+                f"metadata_field is {list(request.metadata_field)}; it must be ['{_SIGNATURES}']"
+            )
         response = get_model_metadata_pb2.GetModelMetadataResponse()
-        self._describe(response.model_spec, servable)
+        _describe(response.model_spec, request.model_spec, servable)
         signatures = get_model_metadata_pb2.SignatureDefMap()
         for name, signature in servable.signatures.items():
             signatures.signature_def[name].CopyFrom(signature)
@@ -107,31 +98,24 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         return response
 
     def _classify(self, asked, given, answered) -> classification_pb2.ClassificationResult:
-        servable = find(self._watcher, asked)
-        self._describe(answered, servable, asked.signature_name or CLASSIFY)
+        servable = find(self._models, asked)
+        _describe(answered, asked, servable, CLASSIFY)
         return inference.classify(servable, asked.signature_name, given)
 
     def _regress(self, asked, given, answered) -> regression_pb2.RegressionResult:
-        servable = find(self._watcher, asked)
-        self._describe(answered, servable, asked.signature_name or REGRESS)
+        servable = find(self._models, asked)
+        _describe(answered, asked, servable, REGRESS)
         return inference.regress(servable, asked.signature_name, given)
 
-    def _describe(self, model_spec, servable: Servable, signature_name: str = "") -> None:
-        model_spec.name = self._watcher.model_name
-        model_spec.version.value = servable.version
-        model_spec.signature_name = signature_name
 
-
-@contextlib.contextmanager
-def _refusals(context: grpc.ServicerContext) -> Iterator[None]:
-    """Ends the call with the status of a `RequestError`."""
-    try:
-        yield
-    except RequestError as error:
-        context.abort(error.code, str(error))
-
-
-def find(watcher: VersionWatcher, model_spec) -> Servable:
+def find(models: ModelManager, model_spec) -> Servable:
     """The version that a request's `ModelSpec` asks for. Raises RequestError."""
     version = model_spec.version.value if model_spec.HasField("version") else None
-    return watcher.find(model_spec.name, version, model_spec.version_label)
+    return models.find(model_spec.name, version, model_spec.version_label)
+
+
+def _describe(answered, asked, servable: Servable, default_signature: str = "") -> None:
+    """What an answer says of who gave it."""
+    answered.name = asked.name
+    answered.version.value = servable.version
+    answered.signature_name = asked.signature_name or default_signature

@@ -38,7 +38,6 @@ class Servable:
 
     ```python
     servable = Servable("serving/1718000000", 1718000000)
-    servable.warm_up()
     servable.run("serving_default", {"examples": proto}, ["probability"])
     ```
     """
@@ -59,20 +58,6 @@ class Servable:
             for name, signature in self.signatures.items()
         }
         graph.finalize()
-
-    def warm_up(self, rows: Sequence[int] = (1, 100)) -> None:
-        """Runs the default signature on empty examples, so that no request pays for the first run.
-
-        Raises:
-            ValueError: there is no default signature, or an answer is not finite.
-            tf.errors.OpError: the graph fails.
-        """
-        if DEFAULT not in self.signatures:
-            raise ValueError(f"it has no signature {DEFAULT!r}; there are: {self._names()}")
-        for count in rows:
-            for values in self._callables[DEFAULT](np.array([b""] * count, dtype=object)):
-                if not np.all(np.isfinite(values)):
-                    raise ValueError("its answer to an empty example is not a finite number")
 
     def run(self, signature_name: str, inputs: Mapping, outputs: Sequence[str] = ()) -> dict[str, np.ndarray]:
         """Answers one request.

@@ -183,18 +183,19 @@ NOBODY_KNOWS = {**NEW, "item_id": ["nothing"], "title": ["No such thing"]}
 
 
 @pytest.fixture(scope="module")
-def watcher(run, version):
+def versions(run, version):
     """What `ctrl serve` follows the versions with."""
-    from serving.version_watcher import VersionWatcher
+    from serving.model_config import ModelConfig
+    from serving.model_versions import ModelVersions
 
-    found = VersionWatcher(str(version.parent), "ctr")
+    found = ModelVersions(ModelConfig("ctr", str(version.parent)))
     found.poll(settle=False)
-    assert found.current.version == int(version.name)
+    assert found.loaded == [int(version.name)]
     return found
 
 
 @pytest.fixture(scope="module")
-def refreshed(ctrl, run, root, watcher, tmp_path_factory):
+def refreshed(ctrl, run, root, versions, tmp_path_factory):
     path = tmp_path_factory.mktemp("catalogue") / "items.csv"
     path.write_text(CATALOGUE, encoding="utf-8")
     return ctrl("refresh", "--root", root, "--catalog", path)
@@ -229,9 +230,9 @@ def test_a_refreshed_model_knows_the_new_item_and_scores_the_others_as_before(ro
     assert_pure_id(str(second_version))
 
 
-def test_a_running_server_loads_the_refreshed_version(watcher, second_version):
-    watcher.poll(settle=False)
-    assert watcher.current.version == int(second_version.name) and not watcher.failures
+def test_a_running_server_loads_the_refreshed_version(versions, second_version):
+    versions.poll(settle=False)
+    assert versions.loaded == [int(second_version.name)] and not versions.failures
 
 
 def test_the_gate_compared_the_refreshed_model_with_the_served_one(root, refreshed):

@@ -6,6 +6,9 @@ import tensorflow as tf
 from models import raw_example
 from models.spec.dataset_spec import DatasetSpec
 from serving import raw_columns
+from serving.model_config import ModelConfig
+from serving.server import ModelServer
+from serving.server_options import ServerOptions
 
 SPEC = DatasetSpec.parse(
     """
@@ -91,3 +94,8 @@ def export(folder, bias):
         **{name: tf.function(function).get_concrete_function(**{key: tf.TensorSpec([None], tf.string, name=key)})
            for name, (function, key) in functions.items()}})
     return model
+
+
+def server(base_path, **options):
+    """A server of the versions below a folder, under the name `books`, on a free port."""
+    return ModelServer([ModelConfig("books", str(base_path))], ServerOptions(**{"port": 0, **options}))

@@ -11,7 +11,10 @@ import pytest
 from models.spec.errors import UserError
 from pipeline import cli, datasets, infer_spec, preview
 from pipeline.layout import SERVED_SPEC
-from serving import file_requests
+from serving import file_requests, stock_server
+from serving.model_config import ModelConfig
+from serving.server_options import ServerOptions
+from serving.version_policy import VersionPolicy
 from tests.unit import served_model
 
 
@@ -35,12 +38,14 @@ def fake_run(monkeypatch):
 
 @pytest.fixture
 def fake_serve(monkeypatch):
-    """Stands in for `serving.server`, which imports TensorFlow."""
-    module = types.ModuleType("serving.server")
+    """Stands in for `serving.serve`, which imports TensorFlow; `calls` holds models, options and port file."""
+    module = types.ModuleType("serving.serve")
     module.calls = []
-    module.serve = lambda *arguments, **named: module.calls.append((arguments, named))
-    monkeypatch.setitem(sys.modules, "serving.server", module)
-    monkeypatch.setattr("serving.server", module, raising=False)
+    module.serve = lambda models, options, port_file: module.calls.append((models, options, port_file))
+    monkeypatch.setitem(sys.modules, "serving.serve", module)
+    monkeypatch.setattr("serving.serve", module, raising=False)
+    # No stock server takes its place.
+    monkeypatch.setattr(cli.shutil, "which", lambda program: None)
     return module
 
 
@@ -207,12 +212,63 @@ def test_serve_takes_the_model_of_a_name_or_of_a_specification(fake_serve, tmp_p
     served = _push(tmp_path / "ctrl_root")
     wide = _push(tmp_path / "ctrl_root", "films", "wide")
     assert cli.main(["serve", "--dataset", "books", "--host", "0.0.0.0", "--port", "1", "--port-file", "p"]) == 0
-    assert fake_serve.calls.pop() == (("ctrl_root/books/serving/ctr", "ctr"),
-                                      {"host": "0.0.0.0", "port": 1, "port_file": "p"})
+    assert fake_serve.calls.pop() == (
+        [ModelConfig("ctr", "ctrl_root/books/serving/ctr")], ServerOptions(host="0.0.0.0", port=1), "p")
     assert cli.main(["serve", "--dataset", _spec_file(), "--root", str(tmp_path / "ctrl_root")]) == 0
-    assert fake_serve.calls.pop()[0] == (str(served), "ctr")
+    assert fake_serve.calls.pop()[0] == [ModelConfig("ctr", str(served))]
     assert cli.main(["serve", "--model", "wide", "--root", str(tmp_path / "ctrl_root")]) == 0
-    assert fake_serve.calls.pop()[0] == (str(wide), "wide")
+    assert fake_serve.calls.pop()[0] == [ModelConfig("wide", str(wide))]
+
+
+def test_serve_passes_on_versions_labels_and_bounds(fake_serve, tmp_path):
+    _push(tmp_path / "ctrl_root")
+    assert cli.main(["serve", "--versions", "latest:2", "--label", "stable=3", "--label", "canary=4",
+                     "--rest-port", "0", "--running", "3", "--waiting", "0", "--max-request-mb", "2"]) == 0
+    ((models, options, _),) = fake_serve.calls
+    assert models == [ModelConfig("ctr", "ctrl_root/books/serving/ctr", VersionPolicy(latest=2),
+                                  {"stable": 3, "canary": 4})]
+    assert options == ServerOptions(rest_port=0, running=3, waiting=0, max_message_bytes=2 << 20)
+
+
+def test_serve_takes_the_models_of_a_file(fake_serve, tmp_path):
+    (tmp_path / "models.config").write_text(
+        'model_config_list { config { name: "a" base_path: "/m/a" } config { name: "b" base_path: "/m/b" } }',
+        encoding="utf-8")
+    assert cli.main(["serve", "--model-config", "models.config"]) == 0
+    assert fake_serve.calls.pop()[0] == [ModelConfig("a", "/m/a"), ModelConfig("b", "/m/b")]
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["--tls-cert", "c.pem"], "--tls-cert and --tls-key belong together"),
+    (["--tls-client-ca", "ca.pem"], "--tls-client-ca needs them"),
+    (["--tls-cert", "c.pem", "--tls-key", "k.pem"], "c.pem: cannot be read: No such file"),
+    (["--label", "stable"], "--label stable: must be NAME=VERSION"),
+    (["--label", "=3"], "--label =3: must be NAME=VERSION"),
+    (["--versions", "newest"], "version policy 'newest': must be latest"),
+    (["--model-config", "models.config", "--label", "a=1"], "leave them out"),
+    (["--model-config", "models.config"], "models.config: cannot be read: No such file"),
+    (["--rest-port", "70000"], "REST port 70000: is not between 0 and 65535"),
+    (["--waiting", "-1"], "waiting -1: must be 0 or more"),
+    (["--server", "stock"], "there is no program 'tensorflow_model_server' on the PATH"),
+    (["--server", "docker"], "there is no program 'docker' on the PATH"),
+])
+def test_what_serve_cannot_do_is_a_users_error(fake_serve, tmp_path, capsys, arguments, message):
+    _push(tmp_path / "ctrl_root")
+    assert cli.main(["serve", *arguments]) == 2
+    assert message in capsys.readouterr().err
+    assert not fake_serve.calls
+
+
+def test_serve_prefers_the_stock_server_where_there_is_one(fake_serve, monkeypatch, tmp_path):
+    _push(tmp_path / "ctrl_root")
+    calls = []
+    monkeypatch.setattr(cli.shutil, "which", lambda program: f"/usr/bin/{program}")
+    monkeypatch.setattr(stock_server, "serve_stock", lambda *given, **named: calls.append(named))
+    assert cli.main(["serve", "--port-file", "p"]) == 0
+    assert cli.main(["serve", "--server", "docker"]) == 0
+    assert calls == [{"image": None, "port_file": "p"}, {"image": "tensorflow/serving:2.16.1", "port_file": None}]
+    assert cli.main(["serve", "--server", "embedded"]) == 0
+    assert len(fake_serve.calls) == 1
 
 
 def test_refresh_gets_the_served_model_the_catalogue_and_the_side(monkeypatch, tmp_path):

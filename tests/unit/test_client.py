@@ -20,7 +20,6 @@ from serving.file_requests import predict_file, rank_file
 from serving.render import render
 from serving.request_tensors import numbers
 from serving.rows import read_rows, to_example
-from serving.server import ModelServer
 from tests.unit import served_model
 
 SPEC = served_model.SPEC
@@ -30,7 +29,7 @@ SPEC = served_model.SPEC
 def target(tmp_path_factory):
     folder = tmp_path_factory.mktemp("books")
     served_model.export(folder / "1", 0.0)
-    server = ModelServer(str(folder), "books", port=0)
+    server = served_model.server(folder)
     yield f"127.0.0.1:{server.start()}"
     server.stop(grace=1.0)
 

@@ -12,7 +12,6 @@ from tensorflow_serving.apis import (
 )
 
 from models import raw_example
-from serving.server import ModelServer
 from tests.unit import served_model
 
 # 0.1 for each year, book and topic.
@@ -25,7 +24,7 @@ METHODS = {"classify": tf.saved_model.CLASSIFY_METHOD_NAME, "regress": tf.saved_
 def stub(tmp_path_factory):
     folder = tmp_path_factory.mktemp("books")
     served_model.export(folder / "7", 0.0)
-    server = ModelServer(str(folder), "books", port=0)
+    server = served_model.server(folder)
     port = server.start()
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         yield prediction_service_pb2_grpc.PredictionServiceStub(channel)

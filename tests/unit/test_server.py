@@ -23,7 +23,9 @@ from tensorflow_serving.apis import (
 
 from models import raw_example
 from models.spec.errors import UserError
-from serving.server import ModelServer, serve
+from serving.model_config import ModelConfig
+from serving.serve import serve
+from serving.server_options import ServerOptions
 from tests.unit import served_model
 
 GOOD = raw_example.encode({"age": [3.0], "topics": [b"sea"]})
@@ -46,7 +48,7 @@ def base_path(tmp_path, exports):
 
 @pytest.fixture
 def server(base_path):
-    server = ModelServer(str(base_path), "books", port=0, poll_seconds=0.1, max_message_bytes=1 << 20)
+    server = served_model.server(base_path, poll_seconds=0.1, max_message_bytes=1 << 20, rest_port=0)
     server.port = server.start()
     yield server
     server.stop(grace=1.0)
@@ -217,7 +219,7 @@ def test_a_new_version_is_taken_up_under_load_without_a_failure(server, stub, ba
         np.testing.assert_allclose(logits, [0.4 + (version == 2) * 2.0] * 3, atol=1e-5)
     # The version that was taken away is gone, the older one comes back.
     shutil.rmtree(base_path / "2")
-    _wait_for(lambda: server.version == 1)
+    _wait_for(lambda: server.loaded == {"books": [1]})
 
 
 def test_a_broken_version_is_refused_and_taken_once_it_is_whole(
@@ -243,7 +245,7 @@ def test_a_broken_version_is_refused_and_taken_once_it_is_whole(
     time.sleep(0.4)
     assert len(caplog.records) == 2
     shutil.copy(os.path.join(exports[2.0][0], variables), base_path / "4" / variables)
-    _wait_for(lambda: server.version == 4)
+    _wait_for(lambda: server.loaded == {"books": [4]})
 
 
 def test_status_of_one_version(channel):
@@ -260,26 +262,26 @@ def test_status_of_one_version(channel):
 
 def test_a_folder_without_a_version_is_the_users_error(tmp_path):
     with pytest.raises(UserError, match="there is no folder"):
-        ModelServer(str(tmp_path / "nothing"), "books", port=0).start()
+        served_model.server(tmp_path / "nothing", port=0).start()
     (tmp_path / "8").mkdir()
     (tmp_path / "8" / "saved_model.pb").write_bytes(b"rubbish")
     with pytest.raises(UserError, match="version 8"):
-        ModelServer(str(tmp_path), "books", port=0).start()
+        served_model.server(tmp_path).start()
 
 
 def test_a_port_in_use_is_the_users_error(server, base_path):
     with pytest.raises(UserError, match=f"127.0.0.1:{server.port}"):
-        ModelServer(str(base_path), "books", port=server.port).start()
+        served_model.server(base_path, port=server.port).start()
 
 
 @pytest.mark.parametrize("port", [-1, 65536, 99999])
-def test_a_port_that_is_none_is_the_users_error(base_path, port):
+def test_a_port_that_is_none_is_the_users_error(port):
     with pytest.raises(UserError, match=f"port {port}: is not between 0 and 65535"):
-        ModelServer(str(base_path), "books", port=port).start()
+        ServerOptions(port=port)
 
 
 def test_the_port_that_was_asked_for_is_taken(base_path, monkeypatch):
-    server = ModelServer(str(base_path), "books", port=8500)
+    server = served_model.server(base_path, port=8500)
     # Another one that gRPC would take without a word.
     monkeypatch.setattr(server._server, "add_insecure_port", lambda address: 34463)
     with pytest.raises(UserError, match="cannot listen on 127.0.0.1:8500"):
@@ -289,15 +291,18 @@ def test_the_port_that_was_asked_for_is_taken(base_path, monkeypatch):
 def test_a_port_file_that_cannot_be_written_is_the_users_error(base_path, tmp_path):
     announced = []
     with pytest.raises(UserError, match="absent/port: cannot be written: No such file"):
-        serve(str(base_path), "books", port=0, port_file=str(tmp_path / "absent" / "port"), announce=announced.append)
+        serve([ModelConfig("books", str(base_path))], ServerOptions(port=0),
+              port_file=str(tmp_path / "absent" / "port"), announce=announced.append)
     assert announced == []
 
 
 def test_serve_announces_itself_and_stops_on_a_signal(base_path, tmp_path):
     port_file = tmp_path / "port"
     code = (
-        "import sys; from serving.server import serve\n"
-        "serve(sys.argv[1], 'books', port=0, port_file=sys.argv[2])\n"
+        "import sys\n"
+        "from serving.model_config import ModelConfig\nfrom serving.serve import serve\n"
+        "from serving.server_options import ServerOptions\n"
+        "serve([ModelConfig('books', sys.argv[1])], ServerOptions(port=0), port_file=sys.argv[2])\n"
         "assert not {'tfx', 'tensorflow_model_analysis', 'tensorflow_transform'} & set(sys.modules)"
     )
     process = subprocess.Popen(

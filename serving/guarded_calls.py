@@ -1,0 +1,104 @@
+"""What every call of the prediction and model services goes through."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Iterator
+
+import grpc
+from google.protobuf import message
+
+from serving.admission import Admission
+from serving.request_error import RequestError
+
+_LOG = logging.getLogger(__name__)
+_SERVICES = "/tensorflow.serving."
+_LONGEST_TEXT = 2000  # characters
+
+
+class GuardedCalls(grpc.ServerInterceptor):
+    """Lets a call in, runs it, and turns whatever goes wrong into its status.
+
+    A call waits for its turn before its request is decoded, so that one that is sent away
+    costs next to nothing. Bytes that are no request are INVALID_ARGUMENT (gRPC itself would
+    say INTERNAL), a `RequestError` is its own status, anything else is logged and INTERNAL.
+    Calls of other services, health and reflection, are left alone: they are answered however
+    great the load is.
+
+    Args:
+        admission: whose turn it is; only PredictionService's calls wait for it.
+        observe: called after each call with the model's name, method, status name and seconds.
+
+    Example:
+
+    ```python
+    grpc.server(pool, interceptors=[GuardedCalls(Admission(), observe)])
+    ```
+    """
+
+    def __init__(self, admission: Admission, observe: Callable[[str, str, str, float], None]):
+        self._admission = admission
+        self._observe = observe
+        self._handlers: dict[str, grpc.RpcMethodHandler] = {}
+
+    def intercept_service(self, continuation, details):
+        """The handler of a call; see `grpc.ServerInterceptor`."""
+        method = details.method
+        if method not in self._handlers:
+            handler = continuation(details)
+            if handler is None or not method.startswith(_SERVICES):
+                return handler
+            # There are as many as the services have methods.
+            self._handlers[method] = grpc.unary_unary_rpc_method_handler(_Call(
+                method.rpartition("/")[2], handler, self._observe,
+                self._admission if "PredictionService" in method else None))
+        return self._handlers[method]
+
+
+class _Call:
+    """A method from bytes to bytes."""
+
+    def __init__(self, name: str, handler, observe, admission: Admission | None):
+        self._name = name
+        self._handler = handler
+        self._observe = observe
+        self._admission = admission
+
+    def __call__(self, request: bytes, context: grpc.ServicerContext) -> bytes:
+        started = time.perf_counter()
+        code, text = grpc.StatusCode.OK, ""
+        response, model = b"", ""
+        try:
+            with self._turn(context):
+                decoded = self._decode(request)
+                model = getattr(getattr(decoded, "model_spec", None), "name", "")
+                response = self._handler.response_serializer(self._handler.unary_unary(decoded, context))
+        except RequestError as error:
+            code, text = error.code, str(error)
+        except Exception as error:
+            _LOG.exception("%s failed", self._name)
+            code, text = grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {error}"
+        self._observe(model, self._name, code.name, time.perf_counter() - started)
+        if code is not grpc.StatusCode.OK:
+            context.set_code(code)
+            # It travels in a header, whose size is bounded, and it may quote the request.
+            context.set_details(text[:_LONGEST_TEXT])
+        return response
+
+    @contextlib.contextmanager
+    def _turn(self, context: grpc.ServicerContext) -> Iterator[None]:
+        if self._admission is None:
+            yield
+            return
+        with self._admission.slot(context.time_remaining()):
+            if not context.is_active():
+                raise RequestError(grpc.StatusCode.CANCELLED, "the caller went away")
+            yield
+
+    def _decode(self, request: bytes):
+        try:
+            return self._handler.request_deserializer(request)
+        except message.DecodeError as error:
+            raise RequestError.invalid(f"the bytes are no {self._name} request") from error

@@ -1,0 +1,181 @@
+"""The loaded versions of one model."""
+
+from __future__ import annotations
+
+import logging
+import os
+import weakref
+
+import tensorflow as tf
+from google.protobuf import message
+from tensorflow.core.protobuf import error_codes_pb2
+from tensorflow_serving.apis import get_model_status_pb2
+
+from serving.model_config import ModelConfig
+from serving.request_error import RequestError
+from serving.servable import Servable
+from serving.warm_up import warm_up
+
+# What TensorFlow and protobuf raise for a SavedModel that is missing, cut short or wrong.
+_BROKEN = (OSError, ValueError, TypeError, KeyError, RuntimeError, tf.errors.OpError, message.DecodeError, RequestError)
+_LOG = logging.getLogger(__name__)
+_STATE = get_model_status_pb2.ModelVersionStatus.State
+
+
+class ModelVersions:
+    """Keeps the versions that the policy wants, and that work, loaded.
+
+    A version is a folder with a number for its name and `saved_model.pb` inside, as
+    TFX's Pusher writes it. A new one is loaded and warmed up beside the old ones, and
+    only then are those dropped that are wanted no longer; requests under way on them end
+    undisturbed. One that fails is logged, remembered, and tried again only when its files
+    change, and the next best keeps serving. Files must stand unchanged for one poll before
+    they are loaded: a copy under way may load, with half a vocabulary. Where no version is
+    left in the folder, what is loaded goes on.
+
+    `poll` is to be called by one thread at a time; the rest is safe from any.
+
+    Args:
+        config: the model.
+        before: the same model under an earlier configuration, whose loaded versions are taken over.
+
+    Example:
+
+    ```python
+    versions = ModelVersions(ModelConfig("ctr", "serving/ctr"))
+    versions.poll(settle=False)
+    versions.find().run("serving_default", {"examples": proto})
+    ```
+    """
+
+    def __init__(self, config: ModelConfig, before: ModelVersions | None = None):
+        self.config = config
+        self._seen: dict[int, tuple] = dict(before._seen) if before else {}
+        self._failed: dict[int, tuple[tuple, str]] = dict(before._failed) if before else {}
+        # Replaced as a whole, never changed: a request sees one state of it.
+        self._loaded: dict[int, Servable] = before._loaded if before else {}
+        self._draining: list[tuple[int, weakref.ref]] = list(before._draining) if before else []
+        self._loading: int | None = None
+
+    @property
+    def loaded(self) -> list[int]:
+        """The versions that answer requests, newest first."""
+        return sorted(self._loaded, reverse=True)
+
+    @property
+    def failures(self) -> dict[int, str]:
+        """Versions that could not be loaded, and why."""
+        return {version: reason for version, (_, reason) in list(self._failed.items())}
+
+    def find(self, version: int | None = None, label: str = "") -> Servable:
+        """The version that a request asks for; the newest when it asks for none.
+
+        Raises:
+            RequestError: NOT_FOUND, with what there is.
+        """
+        loaded, name = self._loaded, self.config.name
+        if not loaded:
+            raise RequestError.not_found(f"no version of the model {name!r} is loaded")
+        if label:
+            labels = self.config.labels
+            if label not in labels:
+                raise RequestError.not_found(f"no version label {label!r} of the model {name!r}; there are: "
+                                             f"{', '.join(sorted(labels)) or 'none'}; {_are_loaded(loaded)}")
+            version = labels[label]
+        if version is None:
+            version = max(loaded)
+        if version not in loaded:
+            raise RequestError.not_found(f"no version {version} of the model {name!r}; {_are_loaded(loaded)}")
+        return loaded[version]
+
+    def statuses(self, version: int | None = None, label: str = "") -> get_model_status_pb2.GetModelStatusResponse:
+        """States of all versions, newest first, or of the one that is asked for.
+
+        Raises:
+            RequestError: NOT_FOUND, with what there is.
+        """
+        if label:
+            version = self.find(label=label).version
+        failures = self.failures
+        # The later of two states of one version counts.
+        states = {v: _STATE.END for v in failures}
+        states.update({v: _STATE.UNLOADING for v, servable in list(self._draining) if servable() is not None})
+        if self._loading is not None:
+            states[self._loading] = _STATE.LOADING
+        states.update({v: _STATE.AVAILABLE for v in self._loaded})
+        if version is not None and version not in states:
+            raise RequestError.not_found(f"no version {version} of the model {self.config.name!r}; "
+                                         f"{_are_loaded(self._loaded)}")
+        response = get_model_status_pb2.GetModelStatusResponse()
+        for found, state in sorted(states.items(), reverse=True):
+            if version in (None, found):
+                status = response.model_version_status.add(version=found, state=state).status
+                status.error_code = error_codes_pb2.OK
+                if state == _STATE.END:
+                    status.error_code, status.error_message = error_codes_pb2.UNKNOWN, failures[found]
+        return response
+
+    def poll(self, settle: bool = True) -> None:
+        """Looks once: loads what the policy wants and is not loaded, then drops what it does not want.
+
+        Args:
+            settle: leave a version whose files changed since the last look for the next.
+        """
+        files = self._files()
+        seen, self._seen = self._seen, files
+        self._failed = {v: f for v, f in self._failed.items() if v in files}
+        waiting = {v for v in files if settle and seen.get(v) != files[v]}
+        while True:
+            usable = [v for v in files if v in self._loaded or self._failed.get(v, (None,))[0] != files[v]]
+            wanted = self.config.policy.choose(usable)
+            missing = [v for v in wanted if v not in self._loaded and v not in waiting]
+            if not missing:
+                break
+            self._load(missing[0], files[missing[0]])
+        if wanted and set(wanted) <= set(self._loaded):
+            dropped = {v: s for v, s in self._loaded.items() if v not in wanted}
+            self._loaded = {v: s for v, s in self._loaded.items() if v in wanted}
+            self._draining += [(v, weakref.ref(s)) for v, s in dropped.items()]
+        self._draining = [(v, s) for v, s in self._draining if s() is not None]
+
+    def _load(self, version: int, files: tuple) -> None:
+        name = self.config.name
+        self._loading = version
+        try:
+            directory = os.path.join(self.config.base_path, str(version))
+            servable = Servable(directory, version)
+            warm_up(servable, directory)
+        except _BROKEN as error:
+            reason = str(error).strip().partition("\n")[0]
+            self._failed[version] = (files, reason)
+            kept = f"version {max(self._loaded)} keeps serving" if self._loaded else "no version is serving yet"
+            _LOG.error("version %s of %s cannot be loaded, %s: %s", version, name, kept, reason)
+        else:
+            self._loaded = {**self._loaded, version: servable}
+            self._failed.pop(version, None)
+            _LOG.info("serving %s version %s", name, version)
+        finally:
+            self._loading = None
+
+    def _files(self) -> dict[int, tuple]:
+        """Version number to its files, each with length and time of change."""
+        base_path = self.config.base_path
+        if not tf.io.gfile.isdir(base_path):
+            return {}
+        versions = {}
+        for entry in tf.io.gfile.listdir(base_path):
+            name = entry.rstrip("/")
+            folder = os.path.join(base_path, name)
+            if name.isdecimal() and tf.io.gfile.exists(os.path.join(folder, "saved_model.pb")):
+                versions[int(name)] = tuple(
+                    (path, stat.length, stat.mtime_nsec)
+                    for root, _, names in tf.io.gfile.walk(folder)
+                    for path in sorted(os.path.join(root, n) for n in names)
+                    for stat in (tf.io.gfile.stat(path),)
+                )
+        return versions
+
+
+def _are_loaded(loaded) -> str:
+    versions = ", ".join(map(str, sorted(loaded, reverse=True)))
+    return f"version {versions} is loaded" if len(loaded) == 1 else f"versions {versions or 'none'} are loaded"

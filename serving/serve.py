@@ -1,0 +1,82 @@
+"""Serving until a signal ends it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Sequence
+
+from models.spec.errors import UserError
+from serving.model_config import ModelConfig
+from serving.server import ModelServer
+from serving.server_options import ServerOptions
+
+
+def print_at_once(line: str) -> None:
+    """Prints a line."""
+    # Whoever waits for the line at the other end of a pipe would wait for a full buffer.
+    print(line, flush=True)
+
+
+def serve(
+    models: Sequence[ModelConfig],
+    options: ServerOptions,
+    *,
+    port_file: str | None = None,
+    grace: float = 5.0,
+    announce: Callable[[str], None] = print_at_once,
+) -> None:
+    """Serves until SIGTERM or SIGINT, then stops gracefully. To be called from the main thread.
+
+    Args:
+        models, options: as for `ModelServer`.
+        port_file: a file that gets the port of gRPC, as text, once requests are answered.
+        grace: seconds that requests under way get to end.
+        announce: gets the line `serving <model> version <v> on <host>:<port>`, and another
+            one for the REST API where there is one.
+
+    Raises:
+        UserError: as `ModelServer.start`, or the port file cannot be written.
+
+    Example:
+
+    ```python
+    serve([ModelConfig("ctr", "serving/ctr")], ServerOptions(port=0), port_file="port.txt")
+    ```
+    """
+    stop = threading.Event()
+    signals = (signal.SIGTERM, signal.SIGINT)
+    previous = [signal.signal(number, lambda *_: stop.set()) for number in signals]
+    try:
+        server = ModelServer(models, options)
+        try:
+            bound = server.start()
+            if port_file:
+                write_port(port_file, bound)
+            served = "; ".join(
+                f"{name} version {', '.join(map(str, versions))}" for name, versions in server.loaded.items())
+            announce(f"serving {served} on {options.host}:{bound}")
+            if server.rest_port is not None:
+                scheme = "https" if options.tls else "http"
+                announce(f"REST API and metrics on {scheme}://{options.host}:{server.rest_port}")
+            stop.wait()
+        finally:
+            server.stop(grace)
+    finally:
+        for number, handler in zip(signals, previous, strict=True):
+            signal.signal(number, handler)
+
+
+def write_port(port_file: str, port: int) -> None:
+    """Writes a port, renamed into place, so that nobody reads an empty file.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    try:
+        with open(f"{port_file}.tmp", "w", encoding="utf-8") as stream:
+            stream.write(f"{port}\n")
+        os.replace(f"{port_file}.tmp", port_file)
+    except OSError as error:
+        raise UserError(f"{port_file}: cannot be written: {error.strerror}") from error

@@ -1,0 +1,47 @@
+"""How a server listens and what it takes on."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from models.spec.errors import UserError
+from serving.server_tls import ServerTls
+
+MAX_PORT = 65535
+
+
+@dataclasses.dataclass(frozen=True)
+class ServerOptions:
+    """Addresses, bounds and encryption of `ModelServer`.
+
+    Args:
+        host: the address to listen on; only this machine by default.
+        port: of gRPC; 0 takes a free one.
+        rest_port: of the REST API; 0 takes a free one, None serves none.
+        running: requests worked on at once; None for what suits the machine, see `Admission`.
+        waiting: requests that wait besides; one more is answered RESOURCE_EXHAUSTED.
+        max_message_bytes: a greater request is answered RESOURCE_EXHAUSTED (413 over REST).
+        poll_seconds: how often newer versions are looked for.
+        tls: certificate and key, for both ports; None listens without encryption.
+
+    Raises:
+        UserError: a port is none, or a bound is too small.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8500
+    rest_port: int | None = None
+    running: int | None = None
+    waiting: int = 64
+    max_message_bytes: int = 16 << 20
+    poll_seconds: float = 1.0
+    tls: ServerTls | None = None
+
+    def __post_init__(self):
+        for name, port in (("port", self.port), ("REST port", self.rest_port)):
+            if port is not None and not 0 <= port <= MAX_PORT:
+                raise UserError(f"{name} {port}: is not between 0 and {MAX_PORT}; 0 takes a free one")
+        for name, value, least in (("running", self.running, 1), ("waiting", self.waiting, 0),
+                                   ("max_message_bytes", self.max_message_bytes, 1)):
+            if value is not None and value < least:
+                raise UserError(f"{name} {value}: must be {least} or more")
