@@ -60,11 +60,12 @@ class ModelServer:
         options = options or ServerOptions()
         self._options = options
         self._models = ModelManager(models, options.poll_seconds)
-        admission = Admission(options.running, options.waiting)
-        metrics = ServerMetrics()
+        self._admission = admission = Admission(options.running, options.waiting)
+        metrics = self._metrics()
         self._server = grpc.server(
             futures.ThreadPoolExecutor(admission.capacity + _SPARE_THREADS, thread_name_prefix="request"),
-            interceptors=[GuardedCalls(admission, metrics.observe_grpc)],
+            interceptors=[GuardedCalls(
+                admission, lambda model, method, *result: metrics.observe(model, method, "GRPC", *result))],
             # Two servers on one port would share its requests without a word.
             options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", options.max_message_bytes)],
         )
@@ -112,6 +113,17 @@ class ModelServer:
         if self._rest:
             self._rest.stop(grace)
         stopped.wait()
+
+    def _metrics(self) -> ServerMetrics:
+        metrics = ServerMetrics(lambda name: name in self._models.loaded)
+        admission = self._admission
+        metrics.watch("ctrl:serving:running_requests", "Requests that are worked on.", lambda: admission.running)
+        metrics.watch("ctrl:serving:waiting_requests", "Requests that wait for their turn.", lambda: admission.waiting)
+        metrics.watch(
+            "ctrl:serving:loaded_version", "1 for each version that answers requests.",
+            lambda: {(name, str(v)): 1 for name, versions in self._models.loaded.items() for v in versions},
+            ["model_name", "version"])
+        return metrics
 
     def _listen(self) -> int:
         address = f"{self._options.host}:{self._options.port}"
