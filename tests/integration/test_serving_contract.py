@@ -79,7 +79,8 @@ def server(request, base_path, tmp_path_factory):
     (folder / "models.config").write_text(text_format.MessageToString(_config(base_path, stable=1)), encoding="utf-8")
     rest_port = _free_port()
     process = subprocess.Popen(
-        [sys.executable, "-m", "pipeline.cli", "serve", "--server", request.param, "--model-config",
+        [sys.executable, "-c", "import sys; from pipeline.cli import main; sys.exit(main())", "serve",
+         "--server", request.param, "--model-config",
          str(folder / "models.config"), "--port", "0", "--port-file", str(folder / "port"),
          "--rest-port", str(rest_port)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
