@@ -10,7 +10,8 @@ import numpy as np
 
 from models.spec.dataset_spec import DatasetSpec
 from models.spec.errors import UserError
-from serving import request_tensors, rows, wire
+from serving import request_tensors, wire
+from serving.row_reader import RowReader
 from serving.signature_names import DEFAULT, ITEM, RANK_TOP_K, TOP_K
 
 INDEX = "index"
@@ -148,11 +149,11 @@ class PredictClient:
         others = [f for f in spec.model_features if f.side != ITEM]
         request = self._request(RANK_TOP_K)
         if others:
-            request_tensors.add_columns(request, others, [rows.to_values(spec, user, others, "the user")])
+            request_tensors.add_columns(request, others, [RowReader(spec, others).values(user, "the user")])
+        reader = RowReader(spec, of_items)
         request_tensors.add_columns(
             request, of_items, [
-                rows.to_values(spec, item, of_items, names[i] if names else f"item {i}")
-                for i, item in enumerate(items)])
+                reader.values(item, names[i] if names else f"item {i}") for i, item in enumerate(items)])
         request_tensors.add_int(request, TOP_K, count)
         outputs = self._ask(request, (INDEX, PROBABILITY), count)
         return list(zip(outputs[INDEX].tolist(), outputs[PROBABILITY].tolist(), strict=True))
