@@ -13,6 +13,7 @@ from tensorflow_serving.apis import (
 )
 
 from serving import inference
+from serving.answer_tensor import answer_tensor
 from serving.model_manager import ModelManager
 from serving.request_error import RequestError
 from serving.servable import Servable
@@ -49,7 +50,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         response = predict_pb2.PredictResponse()
         _describe(response.model_spec, request.model_spec, servable, DEFAULT)
         for name, values in outputs.items():
-            response.outputs[name].CopyFrom(tf.make_tensor_proto(values))
+            response.outputs[name].CopyFrom(answer_tensor(values))
         return response
 
     def Classify(self, request, context=None):
