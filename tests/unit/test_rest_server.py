@@ -1,12 +1,9 @@
-"""The REST API, asked over HTTP; its answers are those of the model."""
+"""The REST server as a server: refusals, limits, hostile bodies, its metrics, its end."""
 
-import base64
-import contextlib
 import gzip
 import http.client
 import json
 import logging
-import math
 import shutil
 import socket
 import ssl
@@ -15,128 +12,24 @@ import threading
 import time
 
 import grpc
-import numpy as np
 import pytest
-import tensorflow as tf
-from google.protobuf import json_format
 from prometheus_client.parser import text_string_to_metric_families
-from tensorflow_serving.apis import get_model_status_pb2, input_pb2
 
-from models import raw_example
 from models.spec.errors import UserError
-from serving import inference
 from serving.request_error import RequestError
-from serving.rest_server import RestServer
-from serving.servable import Servable
 from serving.server_metrics import ServerMetrics
-from serving.version_watcher import VersionWatcher
-from tests.unit import served_model
-
-# 0.1 for each year, book and topic.
-ROWS = [({"age": [3.0], "topics": [b"sea"]}, 0.4), ({}, 0.0), ({"age": [50.0], "lately": [b"b1", b"b2"]}, 5.2)]
-EXAMPLES = [raw_example.encode(row) for row, _ in ROWS]
-LOGITS = [logit for _, logit in ROWS]
-CLICKS = 1 / (1 + np.exp(-np.array(LOGITS)))
-INSTANCES = {"instances": [{"b64": base64.b64encode(e).decode()} for e in EXAMPLES]}
-# The same rows, as a caller of Classify and Regress writes them.
-FEATURES = {"examples": [
-    {"age": 3.0, "topics": ["sea"]}, {}, {"age": [50.0], "lately": ["b1", {"b64": base64.b64encode(b"b2").decode()}]}]}
-RANKED = {"signature_name": "rank_top_k", "inputs": {
-    "k": 2, "reader": ["ann"], "age": [math.nan], "lately": [["b1", ""]], "book": ["x", "", "y"],
-    "topics": [["a", ""], ["a", "b"], ["a", "b"]]}}
-MAX_BODY = 1 << 16
-LIMIT = 1.0
-
-
-class _Models:
-    """What the server needs of the models: books, from a folder, and echo."""
-
-    def __init__(self, watcher, echo):
-        self._watcher, self._echo = watcher, echo
-
-    def find(self, name, version=None, label=""):
-        if name == "broken":
-            raise ZeroDivisionError("of no interest to a client")
-        return self._echo if name == "echo" and not label else self._watcher.find(name, version, label)
-
-    def statuses(self, name, version=None, label=""):
-        found = self.find(name, version, label)
-        response = get_model_status_pb2.GetModelStatusResponse()
-        state = get_model_status_pb2.ModelVersionStatus.AVAILABLE
-        response.model_version_status.add(version=found.version, state=state).status.error_message = ""
-        return response
-
-
-class _Admission:
-    """Lets all run, or raises what it was told to; tells of those inside, and can hold them."""
-
-    def __init__(self, limit=LIMIT):
-        self.limit = limit
-        self.error = None
-        self.inside = threading.Event()
-        self.open = threading.Event()
-        self.open.set()
-
-    @contextlib.contextmanager
-    def slot(self, seconds):
-        assert 0 <= seconds <= self.limit
-        if self.error:
-            raise self.error
-        self.inside.set()
-        self.open.wait()
-        yield
-
-
-class _Client:
-    """A connection that is kept."""
-
-    def __init__(self, port, **options):
-        kind = http.client.HTTPSConnection if options else http.client.HTTPConnection
-        self._connection = kind("127.0.0.1", port, timeout=20, **options)
-
-    def ask(self, method, path, body=None, headers=()):
-        data = body if isinstance(body, (bytes, type(None))) else json.dumps(body).encode()
-        self._connection.request(method, path, data, dict(headers))
-        response = self._connection.getresponse()
-        self.headers = response.headers
-        return response.status, response.read()
-
-    def json(self, method, path, body=None):
-        status, text = self.ask(method, path, body)
-        return status, json.loads(text)
-
-    def close(self):
-        self._connection.close()
-
-
-def _export_echo(folder):
-    """A model that gives back what it gets, with outputs of every kind."""
-    module = tf.Module()
-    columns = {"age": tf.TensorSpec([None], tf.float32, name="age"),
-               "topics": tf.TensorSpec([None, None], tf.string, name="topics")}
-
-    def echo(age, topics):
-        return {"age": age, "raw_bytes": topics[:, 0], "topics": topics}
-
-    tf.saved_model.save(module, str(folder), signatures={
-        "serving_default": tf.function(lambda text: {"text": text}).get_concrete_function(
-            tf.TensorSpec([None], tf.string, name="text")),
-        "columns": tf.function(echo).get_concrete_function(**columns)})
+from tests.unit import rest_case
+from tests.unit.rest_case import FEATURES, INSTANCES, LIMIT, MAX_BODY, Admission, Client
 
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("rest")
-    served_model.export(folder / "books" / "7", 0.0)
-    _export_echo(folder / "echo")
-    watcher = VersionWatcher(str(folder / "books"), "books")
-    watcher.poll(settle=False)
-    return _Models(watcher, Servable(str(folder / "echo"), 1))
+    return rest_case.export(tmp_path_factory.mktemp("rest"))
 
 
 @pytest.fixture(scope="module")
 def admission():
-    return _Admission()
+    return Admission()
 
 
 @pytest.fixture(scope="module")
@@ -144,175 +37,18 @@ def metrics():
     return ServerMetrics(lambda name: name in ("books", "echo"))
 
 
-def _server(models, admission, metrics, **options):
-    options = {"port": 0, "max_body_bytes": MAX_BODY, "timeout_seconds": LIMIT, **options}
-    return RestServer(models, admission, metrics, **options)
-
-
 @pytest.fixture(scope="module")
 def port(models, admission, metrics):
-    server = _server(models, admission, metrics)
+    server = rest_case.server(models, admission, metrics)
     yield server.start()
     server.stop(grace=1.0)
 
 
 @pytest.fixture
 def client(port):
-    client = _Client(port)
+    client = Client(port)
     yield client
     client.close()
-
-
-def test_rows_of_examples(client, models):
-    status, answer = client.json("POST", "/v1/models/books:predict", INSTANCES)
-    assert (status, client.headers["Content-Type"], list(answer)) == (200, "application/json", ["predictions"])
-    np.testing.assert_allclose([row["logit"] for row in answer["predictions"]], LOGITS, atol=1e-5)
-    outputs = models.find("books").run_arrays("serving_default", {"examples": np.array(EXAMPLES, object)})
-    assert answer["predictions"] == [
-        {"logit": float(str(logit)), "probability": float(str(click))}
-        for logit, click in zip(outputs["logit"], outputs["probability"])]
-
-
-def test_a_column_of_examples(client):
-    status, answer = client.json("POST", "/V1/Models/books/versions/7:Predict", {"inputs": INSTANCES["instances"]})
-    assert (status, list(answer)) == (200, ["outputs"])
-    np.testing.assert_allclose(answer["outputs"]["logit"], LOGITS, atol=1e-5)
-    np.testing.assert_allclose(answer["outputs"]["probability"], CLICKS, atol=1e-6)
-
-
-def test_one_output_is_not_named(client):
-    for path in ("/v1/models/echo:predict", "/v1/models/%65cho:predict?a=b"):
-        assert client.ask("POST", path, {"instances": ["a", "ü"]}) == (200, '{"predictions":["a","ü"]}'.encode())
-    assert client.ask("POST", "/v1/models/echo:predict", {"inputs": ["a"]}) == (200, b'{"outputs":["a"]}')
-
-
-def test_rows_of_several_inputs(client):
-    rows = [{"age": 0.1, "topics": ["a", "b"]}, {"age": 31, "topics": [{"b64": "/w=="}, ""]}]
-    body = {"signature_name": "columns", "instances": rows}
-    assert client.ask("POST", "/v1/models/echo:predict", body) == (200, (
-        '{"predictions":[{"age":0.1,"raw_bytes":{"b64":"YQ=="},"topics":["a","b"]},'
-        '{"age":31.0,"raw_bytes":{"b64":"/w=="},"topics":["\ufffd",""]}]}').encode())
-    rows[0]["age"] = math.nan
-    assert client.ask("POST", "/v1/models/echo:predict", body)[1].startswith(
-        b'{"predictions": [{"age": NaN, "raw_bytes": {"b64": "YQ=="}, "topics": ["a", "b"]}')
-
-
-def test_ranking_by_inputs(client):
-    status, answer = client.json("POST", "/v1/models/books:predict", RANKED)
-    # A book read lately is of the reader; topics are of the item; a book without a name is last; k is 2.
-    assert (status, answer["outputs"]["index"]) == (200, [2, 0])
-    np.testing.assert_allclose(answer["outputs"]["logit"], [0.3, 0.2], atol=1e-6)
-    np.testing.assert_allclose(answer["outputs"]["probability"], [0.57444252, 0.549834], atol=1e-6)
-
-
-def test_classify(client, models):
-    status, answer = client.json("POST", "/v1/models/books:classify", FEATURES)
-    assert (status, list(answer)) == (200, ["results"])
-    assert [[label for label, _ in row] for row in answer["results"]] == [["0", "1"]] * 3
-    np.testing.assert_allclose([row[1][1] for row in answer["results"]], CLICKS, atol=1e-6)
-    given = input_pb2.Input()
-    given.example_list.examples.extend(map(tf.train.Example.FromString, EXAMPLES))
-    expected = inference.classify(models.find("books"), "", given)
-    assert np.float32([[score for _, score in row] for row in answer["results"]]).tolist() == [
-        [c.score for c in row.classes] for row in expected.classifications]
-
-
-def test_regress_with_a_context(client):
-    body = {"signature_name": "regress", "context": {"age": 50.0}, "examples": [{"lately": ["b1", "b2"]}, {"age": 1.0}]}
-    status, answer = client.json("POST", "/v1/models/books/versions/7:regress", body)
-    assert status == 200
-    np.testing.assert_allclose(answer["results"], 1 / (1 + np.exp([-5.2, -0.1])), atol=1e-6)
-
-
-@pytest.mark.parametrize("method", ["classify", "regress"])
-def test_an_integer_where_a_float_is_wanted_is_explained(client, method):
-    body = {"examples": [{"age": 31.0}, {"age": 31}]}
-    status, answer = client.json("POST", f"/v1/models/books:{method}", body)
-    assert (status, answer["error"]) == (400, (
-        "row 1, feature 'age': Data types don't match. Expected type: float, Actual type: int64. "
-        'A JSON number without a point is an int64: write 31.0 for a float, "31" for a string'))
-
-
-def test_status_word_for_word(client):
-    for path in ("/v1/models/books", "/v1/models/books/versions/7"):
-        status, text = client.ask("GET", path)
-        assert (status, client.headers["Content-Type"]) == (200, "application/json")
-        assert text.decode() == """{
-  "model_version_status": [
-    {
-      "version": "7",
-      "state": "AVAILABLE",
-      "status": {
-        "error_code": "OK",
-        "error_message": ""
-      }
-    }
-  ]
-}
-"""
-
-
-def test_metadata_as_tf_serving_prints_it(client, models):
-    status, answer = client.json("GET", "/v1/models/books/metadata")
-    assert status == 200 and list(answer) == ["model_spec", "metadata"]
-    assert answer["model_spec"] == {"name": "books", "version": "7", "signature_name": ""}
-    signatures = answer["metadata"]["signature_def"]["signature_def"]
-    assert sorted(signatures) == ["classify", "rank_top_k", "regress", "serving_default"]
-    default = models.find("books").signature("serving_default")
-    assert signatures["serving_default"]["inputs"] == {"examples": {
-        "dtype": "DT_STRING", "name": default.inputs["examples"].name,
-        "tensor_shape": {"dim": [{"size": "-1", "name": ""}], "unknown_rank": False}}}
-    assert signatures["serving_default"]["method_name"] == "tensorflow/serving/predict"
-    assert json_format.ParseDict(signatures["rank_top_k"], type(default)()) == models.find("books").signature(
-        "rank_top_k")
-    assert client.ask("GET", "/v1/models/books/versions/7/metadata")[0] == 200
-
-
-@pytest.mark.parametrize(("method", "path", "status", "words"), [
-    ("POST", "/v1/models/films:predict", 404, "no model 'films'; this server has the model 'books'"),
-    ("POST", "/v1/models/books/versions/8:predict", 404, "no version 8 of the model 'books'; version 7 is loaded"),
-    ("POST", "/v1/models/books/labels/canary:predict", 404, "no version label 'canary'"),
-    ("POST", "/v1/models/books/labels/a%2Fb:predict", 404, "no version label 'a/b'"),
-    ("POST", "/v1/models/books/versions/9223372036854775808:predict", 400, "is more than 9223372036854775807"),
-    ("POST", f"/v1/models/books/versions/{'9' * 5000}:predict", 400, "is more than 9223372036854775807"),
-    ("GET", "/v1/models/films", 404, "no model 'films'"),
-    ("GET", "/v1/models/books/versions/8", 404, "no version 8"),
-    ("GET", "/v1/models/books/labels/canary/metadata", 404, "no version label 'canary'"),
-    ("GET", "/", 404, "there is no /; paths are /v1/models/NAME and below"),
-    ("GET", "/v1/models", 404, "there is no /v1/models;"),
-    ("GET", "/v1/models/books/weights", 404, "there is no /v1/models/books/weights;"),
-    ("POST", "/v1/models/books:guess", 404, "there is no /v1/models/books:guess;"),
-    ("POST", "/v1/models/books/versions/x:predict", 404, "there is no /v1/models/books/versions/x:predict;"),
-    ("POST", "/v1/models/books/versions/7/labels/a:predict", 404, "there is no "),
-    ("GET", "/v1/models/books:predict", 405, "/v1/models/books:predict takes POST, not GET"),
-    ("POST", "/v1/models/books", 405, "/v1/models/books takes GET, not POST"),
-    ("DELETE", "/monitoring/prometheus/metrics", 405, "takes GET, not DELETE"),
-    ("POST", "/v1/models/%FF%00:predict", 404, "no model"),
-])
-def test_a_wrong_path(client, method, path, status, words):
-    found, answer = client.json(method, path, INSTANCES if method == "POST" else None)
-    assert (found, list(answer)) == (status, ["error"]) and words in answer["error"]
-    if status == 405:
-        assert client.headers["Allow"] == {"POST": "GET", "GET": "POST"}.get(method, "GET")
-    assert client.ask("GET", "/v1/models/books")[0] == 200
-
-
-@pytest.mark.parametrize(("body", "status", "words"), [
-    ({"signature_name": "guess", "instances": ["a"]}, 404, "no signature 'guess' in version 7; there are: classify, "),
-    ({"instances": ["a"]}, 400, "input 'examples', row 0: is no serialized tf.train.Example"),
-    ({"instances": INSTANCES["instances"] + [3]}, 400, "input 'examples', row 3: is 3; it must be a string"),
-    ({"signature_name": "regress", "inputs": {"examples": []}}, 400, "the request has the input 'examples'; signature "
-     "'regress' takes: inputs"),
-    ({**RANKED, "inputs": {**RANKED["inputs"], "k": 9}}, 400, "k"),
-    ({**RANKED, "inputs": {**RANKED["inputs"], "k": -1}}, 400, "k"),
-    ({**RANKED, "inputs": {**RANKED["inputs"], "age": [1, 2]}}, 400, "input 'age' has the shape [2]; the signature "
-     "wants [1]"),
-    ({"a" * 5000: math.nan, "signature_name": "b" * 5000, "instances": []}, 404, "bbb..."),
-])
-def test_a_wrong_body(client, body, status, words):
-    found, answer = client.json("POST", "/v1/models/books:predict", body)
-    assert (found, list(answer)) == (status, ["error"]) and words in answer["error"], answer
-    assert len(answer["error"]) < 2100
 
 
 @pytest.mark.parametrize(("code", "status"), [
@@ -414,8 +150,8 @@ def test_a_body_that_does_not_come_is_not_waited_for(port):
 
 
 def test_metrics_of_what_was_asked(models, admission):
-    server = _server(models, admission, ServerMetrics(lambda name: name == "books"))
-    client = _Client(server.start())
+    server = rest_case.server(models, admission, ServerMetrics(lambda name: name == "books"))
+    client = Client(server.start())
     try:
         for _ in range(3):
             client.ask("POST", "/v1/models/books:predict", INSTANCES)
@@ -443,11 +179,11 @@ def test_metrics_of_what_was_asked(models, admission):
 
 
 def test_more_requests_than_workers_are_refused_at_once(models, metrics):
-    admission = _Admission()
+    admission = Admission()
     admission.open.clear()
-    server = _server(models, admission, metrics, workers=1)
+    server = rest_case.server(models, admission, metrics, workers=1)
     port = server.start()
-    first, second = _Client(port), _Client(port)
+    first, second = Client(port), Client(port)
     answers = []
     thread = threading.Thread(target=lambda: answers.append(first.json("POST", "/v1/models/echo:predict", {
         "instances": ["a"]})))
@@ -471,14 +207,14 @@ def test_more_requests_than_workers_are_refused_at_once(models, metrics):
 
 def _stop_with_one_under_way(models, metrics, grace, hold):
     """Stops a server while it has a request; returns what became of it, and the seconds it took."""
-    admission = _Admission(limit=30.0)
+    admission = Admission(limit=30.0)
     admission.open.clear()
-    server = _server(models, admission, metrics, timeout_seconds=30.0)
+    server = rest_case.server(models, admission, metrics, timeout_seconds=30.0)
     port = server.start()
     answers = []
 
     def ask():
-        client = _Client(port)
+        client = Client(port)
         try:
             answers.append((*client.json("POST", "/v1/models/echo:predict", {"instances": ["a"]}),
                             client.headers["Connection"]))
@@ -512,25 +248,25 @@ def test_a_request_is_not_waited_for_longer_than_the_grace(models, metrics):
 
 
 def test_a_connection_that_is_idle_does_not_hold_up_the_stop(models, admission, metrics):
-    server = _server(models, admission, metrics)
-    client = _Client(server.start())
+    server = rest_case.server(models, admission, metrics)
+    client = Client(server.start())
     assert client.ask("GET", "/v1/models/books")[0] == 200
     start = time.monotonic()
     server.stop(grace=10.0)
     server.stop()
     client.close()
     assert time.monotonic() - start < 5
-    _server(models, admission, metrics).stop()
+    rest_case.server(models, admission, metrics).stop()
 
 
 def test_an_address_that_is_not_free_is_the_users_error(port, models, admission, metrics):
     with pytest.raises(UserError, match=f"cannot listen on 127.0.0.1:{port}: is another server using the port?"):
-        _server(models, admission, metrics, port=port).start()
+        rest_case.server(models, admission, metrics, port=port).start()
     for wrong in (-1, 65536):
         with pytest.raises(UserError, match=f"port {wrong}: is not between 0 and 65535; 0 takes a free one"):
-            _server(models, admission, metrics, port=wrong).start()
+            rest_case.server(models, admission, metrics, port=wrong).start()
     with pytest.raises(UserError, match="cannot listen on no.such.host.invalid:0"):
-        _server(models, admission, metrics, host="no.such.host.invalid").start()
+        rest_case.server(models, admission, metrics, host="no.such.host.invalid").start()
 
 
 @pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl to make a certificate with")
@@ -541,8 +277,8 @@ def test_https(models, admission, metrics, tmp_path):
         check=True, capture_output=True)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(tmp_path / "certificate", tmp_path / "key")
-    server = _server(models, admission, metrics, ssl_context=context)
-    client = _Client(server.start(), context=ssl.create_default_context(cafile=str(tmp_path / "certificate")))
+    server = rest_case.server(models, admission, metrics, ssl_context=context)
+    client = Client(server.start(), context=ssl.create_default_context(cafile=str(tmp_path / "certificate")))
     try:
         assert client.ask("POST", "/v1/models/echo:predict", {"instances": ["a"]}) == (200, b'{"predictions":["a"]}')
     finally:
