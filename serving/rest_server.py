@@ -19,7 +19,6 @@ from serving.request_error import RequestError
 from serving.rest_api import RestApi
 from serving.server_metrics import ServerMetrics
 
-_MAX_PORT = 65535
 _HTTP_STATUS = {
     grpc.StatusCode.INVALID_ARGUMENT: 400,
     grpc.StatusCode.FAILED_PRECONDITION: 400,
@@ -100,10 +99,8 @@ class RestServer:
         """Listens; returns the port.
 
         Raises:
-            UserError: the port is none, or the address is not free.
+            UserError: the address is not free.
         """
-        if not 0 <= self._port <= _MAX_PORT:
-            raise UserError(f"port {self._port}: is not between 0 and {_MAX_PORT}; 0 takes a free one")
         listening: futures.Future[int] = futures.Future()
         self._thread = threading.Thread(
             target=lambda: asyncio.run(self._serve(listening)), name="rest-server", daemon=True)
