@@ -208,13 +208,13 @@ def create_pipeline(
     # Stage 2: clicks, and the teacher's soft labels, on the aligned ID model.
     distillation_trainer = trainer(
         STUDENT, "pipeline.run_fns.distillation.run_fn", model_keys + text_keys + ("distillation",),
-        base_model=alignment_trainer.outputs["model"], **text_inputs)
+        base_model=alignment_trainer.outputs["model"], raw_examples=example_gen.outputs["examples"], **text_inputs)
 
     # Items and users without clicks get rows made from their texts; nothing is trained for them.
     model, cold_start = distillation_trainer.outputs["model"], []
     if frozen and config.cold_start.enabled:
         cold_start.append(trainer(
-            COLD_START, COLD_START_RUN_FN, structure_keys + language_keys + ("text_form", "cold_start"),
+            COLD_START, COLD_START_RUN_FN, structure_keys + language_keys + ("text_form", "cold_start", "model_name"),
             examples=textualiser.outputs["textualised_examples"], eval_splits=["validation", "test"],
             base_model=model, text_vectors=text_vectors, adapted_language_model=adapted))
         model = cold_start[0].outputs["model"]

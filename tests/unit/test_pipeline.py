@@ -75,6 +75,20 @@ def test_cold_start_reads_the_rows_of_all_splits_and_the_student(tmp_path):
     assert json.loads(properties["eval_args"])["splits"] == ["validation", "test"]
 
 
+@pytest.mark.parametrize("settings", [[], ["cold_start.enabled=false"], ["text_mode=finetune"]])
+def test_the_student_is_warmed_up_with_what_ingestion_wrote(tmp_path, settings):
+    found = nodes(tmp_path, settings)
+    raw = found["DistillationTrainer"].inputs["raw_examples"]
+    assert (raw.producer_component_id, raw.output_key) == ("ExampleGen", "examples")
+    # Nothing that is not served last is.
+    assert all("raw_examples" not in found[n].inputs for n in ("AlignmentTrainer", "PlainTrainer"))
+
+
+def test_only_the_last_export_knows_the_models_name(tmp_path):
+    first, second = nodes(tmp_path), nodes(tmp_path, ["model_name=shop"])
+    assert {n for n in first if first[n].exec_properties != second[n].exec_properties} == {"ColdStart"}
+
+
 def test_a_schema_can_be_imported(tmp_path):
     assert "ImportSchemaGen" in nodes(tmp_path, ["data.schema_path=schema.pbtxt"])
 
