@@ -52,6 +52,7 @@ class Data(_Part):
 
 # Of the image tensorflow/serving: the version of TensorFlow that trains.
 SERVING_TAG = "2.16.1"
+SERVING_IMAGE = f"tensorflow/serving:{SERVING_TAG}"
 
 
 class Training(_Part):

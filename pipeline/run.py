@@ -17,7 +17,7 @@ from models.spec.errors import UserError
 from models.spec.text_form import PROSE
 from pipeline import datasets
 from pipeline.catalogue import Catalogue
-from pipeline.config import SERVING_TAG, RunConfig
+from pipeline.config import SERVING_IMAGE, RunConfig
 from pipeline.console import LOGGER
 from pipeline.layout import RunLayout
 from pipeline.verdict import PUSHED
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(LOGGER)
 # Files whose first row is read before the run starts.
 _CHECKED_FILES = 20
-SERVING_IMAGE = f"tensorflow/serving:{SERVING_TAG}"
 
 
 def run(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: str | None = None) -> bool:
@@ -118,6 +117,7 @@ def prepare(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: s
         fingerprint=readers.fingerprint(files),
         serving_dir=str(layout.serving(config.model_name)),
         checkpoint_dir=str(layout.checkpoints),
+        deployment_dir=str(layout.deployment(config.model_name)),
         dead_letter_dir=str(layout.dead_letters),
         language_model_fingerprint=language_model.fingerprint,
         metadata_connection_config=connection,

@@ -4,7 +4,7 @@ import pytest
 from tfx.orchestration import metadata
 
 from models.spec.dataset_spec import DatasetSpec
-from pipeline.config import RunConfig
+from pipeline.config import SERVING_IMAGE, RunConfig
 from pipeline.pipeline import create_pipeline
 
 SPEC = DatasetSpec.parse(
@@ -51,6 +51,15 @@ def test_a_benchmark_needs_what_stands_before_the_first_trainer(tmp_path):
     assert upstream(nodes(tmp_path)["AlignmentTrainer"]) == {
         "ExampleGen", "StatisticsGen", "SchemaGen", "PreviousStatistics", "DataValidator", "Textualiser",
         "TextEncoder", "Transform"}
+
+
+def test_deployment_files_are_written_last_and_where_they_are_asked_for(tmp_path):
+    found = nodes(tmp_path, deployment_dir=str(tmp_path / "deployment"))
+    assert list(found)[-2:] == ["Pusher", "ServingConfig"]
+    assert found["ServingConfig"].upstream_nodes == {found["Pusher"]}
+    assert found["ServingConfig"].exec_properties == {
+        "model_name": "serving", "image": SERVING_IMAGE, "serving_dir": str(tmp_path / "serving"),
+        "deployment_dir": str(tmp_path / "deployment")}
 
 
 def test_infra_validation_stands_before_the_push(tmp_path):
