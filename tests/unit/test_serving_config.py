@@ -40,7 +40,7 @@ def pod(objects):
 
 def parsed(text, messages, root):
     """Text as a message of TensorFlow Serving's that the API's package lacks: message to (number, name, type)."""
-    file = descriptor_pb2.FileDescriptorProto(name="serving.proto", syntax="proto3")
+    file = descriptor_pb2.FileDescriptorProto(name=f"{root}.proto", syntax="proto3")
     for name, fields in messages.items():
         message = file.message_type.add(name=name)
         for number, field, kind in fields:
