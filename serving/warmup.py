@@ -27,8 +27,8 @@ def warmup_requests(
 ) -> Iterator[prediction_log_pb2.PredictionLog]:
     """Requests for every signature of a model that `export_ctr_model` writes, made of rows of the log.
 
-    Signatures of rows get 1 and 100 of them, those that rank 1, 100 and 500 items for the
-    first row's user and context; fewer rows are repeated. Only the features that the model
+    Signatures of rows get 1 and 100 of them, those that rank 1, 100 and 500 items for one
+    row's user and context; fewer rows are repeated. Only the features that the model
     reads are in them: no label, no text.
 
     Args:
@@ -67,9 +67,11 @@ def warmup_requests(
         log, request = _predict(model_name, PREDICT_COLUMNS)
         request_tensors.add_columns(request, features, some)
         yield log
+    # The longest histories of all: a log begins with users that have none yet.
+    user = max(rows, key=lambda row: sum(len(row[f.name]) for f in others))
     for count, signature in itertools.product(CANDIDATES if of_items else (), (RANK, RANK_TOP_K)):
         log, request = _predict(model_name, signature)
-        request_tensors.add_columns(request, others, rows[:1])
+        request_tensors.add_columns(request, others, [user])
         request_tensors.add_columns(request, of_items, _repeated(rows, count))
         if signature == RANK_TOP_K:
             request_tensors.add_int(request, TOP_K, min(count, _BEST))
@@ -93,7 +95,7 @@ def write_warmup(export_dir: str, logs: Iterable[prediction_log_pb2.PredictionLo
     tf.io.gfile.makedirs(os.path.dirname(path))
     with tf.io.TFRecordWriter(path) as writer:
         for log in logs:
-            writer.write(log.SerializeToString())
+            writer.write(log.SerializeToString(deterministic=True))
 
 
 def _predict(model_name: str, signature: str) -> tuple:

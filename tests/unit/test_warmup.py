@@ -89,10 +89,11 @@ def test_they_hold_the_logs_rows_without_labels_and_texts(logs):
     assert columns["topics"][1].tolist() == [b"sea", b"", b""]
 
 
-def test_items_of_other_rows_are_ranked_for_one_user(logs):
+def test_all_items_are_ranked_for_the_user_of_whom_most_is_known(logs):
     rank, top = (inputs_of(log) for log in logs[-2:])
     assert rank["book"][:5].tolist() == [b"b3", b"b1", b"b2", b"b2", b"b3"] and len(rank["book"]) == 500
-    assert rank["reader"].tolist() == [b"ann"] and rank["lately"].tolist() == [[b"b1", b"b2"]]
+    assert rank["reader"].tolist() == [b"ann"] and rank["age"].tolist() == [12]
+    assert rank["lately"].tolist() == [[b"b3", b"b2", b"b1", b"b3", b"b9"]]
     assert top.pop("k") == 10 and top["topics"].shape == (500, 3)
     assert set(top) == set(rank)
 
