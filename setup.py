@@ -16,7 +16,8 @@ setuptools.setup(
     python_requires=">=3.10,<3.11",
     packages=setuptools.find_packages(include=[
         "pipeline", "pipeline.*", "components", "components.*", "models", "models.*", "serving", "serving.*"]),
-    package_data={"pipeline.datasets": ["*.yaml"], "pipeline": ["configs/*.yaml"]},
+    package_data={
+        "pipeline.datasets": ["*.yaml"], "pipeline": ["configs/*.yaml"], "components.serving_config": ["templates/*"]},
     # Ranges; requirements.lock pins the whole environment that is tested.
     install_requires=[
         "tensorflow>=2.16,<2.17",
