@@ -21,7 +21,7 @@ from serving.catalogue_lookup import CatalogueLookup
 from serving.served_model import WEIGHTS, ServedModel
 from serving.signature_names import CLASSIFY, REGRESS
 from serving.spec_file import SPEC_FILE
-from serving.warmup import warmup_requests, write_warmup
+from serving.warmup_requests import warmup_requests, write_warmup
 
 # What a checkpoint adds to the name of a variable.
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
@@ -70,7 +70,7 @@ def export_ctr_model(
             the value got in training; histories of the feature read it too. The student
             must then be a `CTRModel`.
         warmup_rows: decoded raw examples, of which TensorFlow Serving's warm-up requests are
-            made, see `serving.warmup`; none writes none.
+            made, see `serving.warmup_requests`; none writes none.
         model_name: what those requests call the model.
 
     Raises:

@@ -14,7 +14,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from models import raw_example
 from serving.export import assert_pure_id
-from serving.warmup import WARMUP_FILE
+from serving.warmup_requests import WARMUP_FILE
 from tests.integration.conftest import components, peak_memory
 
 NOISE = ("Warning", "WARNING", "W0000", "E0000", "Traceback", "cuda", "oneDNN", "absl")

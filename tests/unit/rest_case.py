@@ -9,12 +9,12 @@ import threading
 
 import numpy as np
 import tensorflow as tf
-from tensorflow_serving.apis import get_model_status_pb2
 
 from models import raw_example
+from serving.model_config import ModelConfig
+from serving.model_manager import ModelManager
 from serving.rest_server import RestServer
 from serving.servable import Servable
-from serving.version_watcher import VersionWatcher
 from tests.unit import served_model
 
 # 0.1 for each year, book and topic.
@@ -36,20 +36,16 @@ LIMIT = 1.0
 class Models:
     """What the server needs of the models: books, from a folder, and echo."""
 
-    def __init__(self, watcher, echo):
-        self._watcher, self._echo = watcher, echo
+    def __init__(self, books, echo):
+        self._books, self._echo = books, echo
 
     def find(self, name, version=None, label=""):
         if name == "broken":
             raise ZeroDivisionError("of no interest to a client")
-        return self._echo if name == "echo" and not label else self._watcher.find(name, version, label)
+        return self._echo if name == "echo" and not label else self._books.find(name, version, label)
 
     def statuses(self, name, version=None, label=""):
-        found = self.find(name, version, label)
-        response = get_model_status_pb2.GetModelStatusResponse()
-        state = get_model_status_pb2.ModelVersionStatus.AVAILABLE
-        response.model_version_status.add(version=found.version, state=state).status.error_message = ""
-        return response
+        return self._books.statuses(name, version, label)
 
 
 class Admission:
@@ -113,9 +109,9 @@ def export(folder):
     """Writes both models, loads them, and returns them as the server takes them."""
     served_model.export(folder / "books" / "7", 0.0)
     _export_echo(folder / "echo")
-    watcher = VersionWatcher(str(folder / "books"), "books")
-    watcher.poll(settle=False)
-    return Models(watcher, Servable(str(folder / "echo"), 1))
+    books = ModelManager([ModelConfig("books", str(folder / "books"))])
+    books.load()
+    return Models(books, Servable(str(folder / "echo"), 1))
 
 
 def server(models, admission, metrics, **options):

@@ -262,9 +262,6 @@ def test_a_connection_that_is_idle_does_not_hold_up_the_stop(models, admission, 
 def test_an_address_that_is_not_free_is_the_users_error(port, models, admission, metrics):
     with pytest.raises(UserError, match=f"cannot listen on 127.0.0.1:{port}: is another server using the port?"):
         rest_case.server(models, admission, metrics, port=port).start()
-    for wrong in (-1, 65536):
-        with pytest.raises(UserError, match=f"port {wrong}: is not between 0 and 65535; 0 takes a free one"):
-            rest_case.server(models, admission, metrics, port=wrong).start()
     with pytest.raises(UserError, match="cannot listen on no.such.host.invalid:0"):
         rest_case.server(models, admission, metrics, host="no.such.host.invalid").start()
 

@@ -14,7 +14,7 @@ from models.preprocessing import fields
 from models.spec.dataset_spec import DatasetSpec
 from pipeline.run_fns import warmup_rows
 from serving.export import export_ctr_model
-from serving.warmup import WARMUP_FILE, warmup_requests
+from serving.warmup_requests import WARMUP_FILE, warmup_requests
 from tests.executor_case import write_examples
 from tests.unit.exported_books import ROWS, SPEC, transform_output
 
