@@ -45,6 +45,7 @@ class Models:
         return self._echo if name == "echo" and not label else self._books.find(name, version, label)
 
     def statuses(self, name, version=None, label=""):
+        self.find(name)
         return self._books.statuses(name, version, label)
 
 

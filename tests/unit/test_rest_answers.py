@@ -139,7 +139,7 @@ def test_metadata_as_tf_serving_prints_it(client, models):
 
 
 @pytest.mark.parametrize(("method", "path", "status", "words"), [
-    ("POST", "/v1/models/films:predict", 404, "no model 'films'; this server has the model 'books'"),
+    ("POST", "/v1/models/films:predict", 404, "no model 'films'; this server has: 'books'"),
     ("POST", "/v1/models/books/versions/8:predict", 404, "no version 8 of the model 'books'; version 7 is loaded"),
     ("POST", "/v1/models/books/labels/canary:predict", 404, "no version label 'canary'"),
     ("POST", "/v1/models/books/labels/a%2Fb:predict", 404, "no version label 'a/b'"),
