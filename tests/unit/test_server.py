@@ -8,11 +8,15 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 
 import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
+from google.protobuf import descriptor_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
@@ -28,6 +32,7 @@ from serving.serve import serve
 from serving.server_options import ServerOptions
 from tests.unit import served_model
 
+SERVING = health_pb2.HealthCheckResponse.SERVING
 GOOD = raw_example.encode({"age": [3.0], "topics": [b"sea"]})
 
 
@@ -320,3 +325,59 @@ def test_serve_announces_itself_and_stops_on_a_signal(base_path, tmp_path):
         process.kill()
         process.wait()
     assert (process.returncode, errors) == (0, "")
+
+
+def test_health_of_the_server_and_of_each_service_until_it_stops(base_path):
+    server = served_model.server(base_path)
+    with grpc.insecure_channel(f"127.0.0.1:{server.start()}") as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        for service in ("", "tensorflow.serving.PredictionService", "tensorflow.serving.ModelService"):
+            assert stub.Check(health_pb2.HealthCheckRequest(service=service)).status == SERVING
+        with pytest.raises(grpc.RpcError) as caught:
+            stub.Check(health_pb2.HealthCheckRequest(service="tensorflow.serving.SessionService"))
+        assert caught.value.code() == grpc.StatusCode.NOT_FOUND
+        states = (answer.status for answer in stub.Watch(health_pb2.HealthCheckRequest()))
+        assert next(states) == SERVING
+        stopping = threading.Thread(target=server.stop, args=(5.0,))
+        stopping.start()
+        assert next(states) == health_pb2.HealthCheckResponse.NOT_SERVING
+        stopping.join()
+
+
+def test_reflection_tells_which_services_there_are(channel):
+    stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+    asked = reflection_pb2.ServerReflectionRequest
+    listed, described = stub.ServerReflectionInfo(iter([
+        asked(list_services=""), asked(file_containing_symbol="tensorflow.serving.PredictionService")]))
+    assert [s.name for s in listed.list_services_response.service] == [
+        "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection", "tensorflow.serving.ModelService",
+        "tensorflow.serving.PredictionService"]
+    file = descriptor_pb2.FileDescriptorProto.FromString(
+        described.file_descriptor_response.file_descriptor_proto[0])
+    assert {m.name for m in file.service[0].method} == {
+        "Predict", "Classify", "Regress", "MultiInference", "GetModelMetadata"}
+
+
+def test_metrics_of_both_apis(server, stub):
+    for _ in range(2):
+        stub.Predict(_request([GOOD]))
+    for request in (_request([GOOD], model="films"), _request([1.0])):
+        with pytest.raises(grpc.RpcError):
+            stub.Predict(request)
+    address = f"http://127.0.0.1:{server.rest_port}"
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    body = b'{"signature_name": "regress", "examples": [{"age": 3.0}]}'
+    assert opener.open(f"{address}/v1/models/books:regress", body).status == 200
+    text = opener.open(f"{address}/monitoring/prometheus/metrics").read().decode()
+    lines = text.splitlines()
+    for line in (
+        ':tensorflow:serving:request_count{model_name="books",status="OK"} 3.0',
+        ':tensorflow:serving:request_count{model_name="books",status="INVALID_ARGUMENT"} 1.0',
+        ':tensorflow:serving:request_count{model_name="",status="NOT_FOUND"} 1.0',
+        ':tensorflow:serving:request_latency_count{API="Predict",entrypoint="GRPC",model_name="books"} 3.0',
+        ':tensorflow:serving:runtime_latency_count{API="Predict",model_name="books",runtime="TF1"} 2.0',
+        ':tensorflow:serving:runtime_latency_count{API="Regress",model_name="books",runtime="TF1"} 1.0',
+        'ctrl:serving:loaded_version{model_name="books",version="1"} 1.0',
+        "ctrl:serving:waiting_requests 0.0",
+    ):
+        assert line in lines, text
