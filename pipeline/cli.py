@@ -5,19 +5,15 @@ from __future__ import annotations
 import argparse
 import datetime
 import os
-import pathlib
-import shutil
 import sys
 
 from models.spec.errors import UserError
 from models.spec.text_form import PROSE, TEXT_FORMS
-from pipeline import request_commands
-from pipeline.command_arguments import add_root, is_known, positive
+from pipeline import request_commands, serve_command
+from pipeline.command_arguments import add_root, add_served, find_served, positive
 from pipeline.console import INTERRUPTED
 
 _REFUSED = 3
-_SERVERS = ("auto", "stock", "docker", "embedded")
-_STOCK = "tensorflow_model_server"
 _KEPT = "interrupted; everything that was finished is kept: the same command goes on from there"
 
 
@@ -77,40 +73,11 @@ def _parser() -> argparse.ArgumentParser:
                          help=f"how the sentences read, as text_form of a run (default {PROSE})")
     preview.set_defaults(handler=_preview)
 
-    serve = commands.add_parser("serve", help="serve the pushed model over gRPC and REST")
-    add_root(serve)
-    serve.add_argument("--dataset", metavar="NAME|SPEC.yaml", help="whose model, when the root holds several")
-    serve.add_argument("--model", metavar="NAME", help="which model, when the dataset has several")
-    serve.add_argument("--model-config", metavar="FILE",
-                       help="the models of a models.config of TF Serving's, in place of the one below the root")
-    serve.add_argument("--versions", default="latest", metavar="latest[:N]|all|V,...",
-                       help="versions that are served (default latest)")
-    serve.add_argument("--label", dest="labels", action="append", default=[], metavar="NAME=VERSION",
-                       help="a name for a version, as stable or canary; may be repeated")
-    serve.add_argument("--server", choices=_SERVERS, default="auto",
-                       help="the program tensorflow_model_server, its Docker image, or the embedded one "
-                            "(default: the program where it is on the PATH, else embedded)")
-    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
-    serve.add_argument("--port", type=int, default=8500, help="gRPC port; 0 takes a free one (default 8500)")
-    serve.add_argument("--rest-port", type=int, metavar="PORT",
-                       help="port of the REST API and the metrics, usually 8501; 0 takes a free one (default: none)")
-    serve.add_argument("--port-file", metavar="FILE", help="write the gRPC port here once ready")
-    serve.add_argument("--running", type=positive, metavar="N",
-                       help="requests worked on at once (default: two for each CPU core)")
-    serve.add_argument("--waiting", type=int, default=64, metavar="N",
-                       help="requests that wait besides; others are refused at once (default 64)")
-    serve.add_argument("--max-request-mb", type=positive, default=16, metavar="N",
-                       help="largest request, MiB (default 16)")
-    serve.add_argument("--tls-cert", metavar="FILE", help="the server's certificate, PEM: both ports are encrypted")
-    serve.add_argument("--tls-key", metavar="FILE", help="its private key, PEM")
-    serve.add_argument("--tls-client-ca", metavar="FILE",
-                       help="authorities whose clients are let in (mutual TLS), PEM")
-    serve.set_defaults(handler=_serve)
+    serve_command.add(commands)
 
     refresh = commands.add_parser("refresh", help="add new catalogue entries to the pushed model, without training")
     add_root(refresh)
-    refresh.add_argument("--dataset", metavar="NAME|SPEC.yaml", help="whose model, when the root holds several")
-    refresh.add_argument("--model", metavar="NAME", help="which model, when the dataset has several")
+    add_served(refresh)
     refresh.add_argument("--catalog", required=True, metavar="FILE",
                          help="the entries, .csv or .jsonl, with the log's columns")
     refresh.add_argument("--side", choices=("item", "user"), default="item",
@@ -144,7 +111,7 @@ def _refresh(options) -> int:
     from pipeline import refresh
     from pipeline.layout import RunLayout
 
-    served = _served(options).resolve()
+    served = find_served(options).resolve()
     layout = RunLayout(served.parents[1])
     layout.check_writable()
     return _logged(layout, lambda: refresh.refresh(served, options.catalog, options.side))
@@ -198,57 +165,3 @@ def _preview(options) -> None:
     print(preview.render(preview.preview(
         spec, options.data_dir, rows=options.rows, limit=options.limit, cache_dir=str(layout.data),
         text_form=options.text_form)))
-
-
-def _serve(options) -> None:
-    from pipeline import console
-
-    if bool(options.tls_cert) != bool(options.tls_key) or options.tls_client_ca and not options.tls_cert:
-        raise UserError("--tls-cert and --tls-key belong together, and --tls-client-ca needs them")
-    labels = {}
-    for pair in options.labels:
-        name, _, version = pair.partition("=")
-        if not name or not version.isdecimal():
-            raise UserError(f"--label {pair}: must be NAME=VERSION, as stable=1718000000")
-        labels[name] = int(version)
-    if options.model_config and (options.labels or options.versions != "latest"):
-        raise UserError("--versions and --label say what --model-config FILE says already; leave them out")
-    served = None if options.model_config else _served(options)
-    server = options.server
-    if server == "auto":
-        server = "stock" if shutil.which(_STOCK) else "embedded"
-    console.set_environment()
-    from serving.model_config import ModelConfig, read_models
-    from serving.server_options import ServerOptions
-    from serving.server_tls import ServerTls
-    from serving.version_policy import VersionPolicy
-
-    if served is None:
-        models = read_models(options.model_config)
-    else:
-        models = [ModelConfig(served.name, str(served), VersionPolicy.parse(options.versions), labels)]
-    listening = ServerOptions(
-        host=options.host, port=options.port, rest_port=options.rest_port, running=options.running,
-        waiting=options.waiting, max_message_bytes=options.max_request_mb << 20,
-        tls=ServerTls(options.tls_cert, options.tls_key, options.tls_client_ca) if options.tls_cert else None)
-    if server == "embedded":
-        from serving.serve import serve
-
-        serve(models, listening, port_file=options.port_file)
-    else:
-        from pipeline.config import SERVING_IMAGE
-        from serving.stock_server import serve_stock
-
-        serve_stock(models, listening, image=SERVING_IMAGE if server == "docker" else None,
-                    port_file=options.port_file)
-
-
-def _served(options) -> pathlib.Path:
-    """The folder of the versions of the model that the options choose."""
-    from pipeline import datasets
-    from pipeline.layout import find_serving
-
-    dataset = options.dataset
-    if dataset and is_known(dataset):
-        dataset = datasets.load(dataset).name
-    return find_serving(options.root, dataset, options.model)

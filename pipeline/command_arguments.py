@@ -15,6 +15,12 @@ def add_root(parser: argparse.ArgumentParser) -> None:
                         help=f"folder of everything that runs write (default {_ROOT})")
 
 
+def add_served(parser: argparse.ArgumentParser) -> None:
+    """Adds `--dataset` and `--model`, which choose among the models below the root."""
+    parser.add_argument("--dataset", metavar="NAME|SPEC.yaml", help="whose model, when the root holds several")
+    parser.add_argument("--model", metavar="NAME", help="which model, when the dataset has several")
+
+
 def positive(text: str) -> int:
     """The type of an argument that is a whole number of at least 1."""
     number = int(text)
@@ -28,3 +34,14 @@ def is_known(dataset: str) -> bool:
     from pipeline import datasets
 
     return dataset in datasets.names() or dataset.endswith((".yaml", ".yml")) or os.path.isfile(dataset)
+
+
+def find_served(options) -> pathlib.Path:
+    """The folder of the versions of the model that the options choose."""
+    from pipeline import datasets
+    from pipeline.layout import find_serving
+
+    dataset = options.dataset
+    if dataset and is_known(dataset):
+        dataset = datasets.load(dataset).name
+    return find_serving(options.root, dataset, options.model)

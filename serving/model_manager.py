@@ -11,6 +11,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import get_model_status_pb2
 
 from models.spec.errors import UserError
+from serving.batcher import Batching
 from serving.model_config import ModelConfig
 from serving.model_versions import ModelVersions
 from serving.request_error import RequestError
@@ -25,6 +26,7 @@ class ModelManager:
     Args:
         configs: the models.
         poll_seconds: time between two looks at their folders.
+        batching: whether requests that come at the same time share a run.
 
     Example:
 
@@ -36,10 +38,11 @@ class ModelManager:
     ```
     """
 
-    def __init__(self, configs: Sequence[ModelConfig], poll_seconds: float = 1.0):
+    def __init__(self, configs: Sequence[ModelConfig], poll_seconds: float = 1.0, batching: Batching | None = None):
+        self._batching = batching
         self._poll_seconds = poll_seconds
         # Replaced as a whole: a request sees one state of it.
-        self._models = {c.name: ModelVersions(c) for c in configs}
+        self._models = {c.name: ModelVersions(c, batching) for c in configs}
         # Of polls and reloads, which may take long; requests never wait for it.
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -95,7 +98,7 @@ class ModelManager:
                 before = self._models.get(config.name)
                 if before and before.config.base_path != config.base_path:
                     before = None
-                models[config.name] = ModelVersions(config, before)
+                models[config.name] = ModelVersions(config, self._batching, before)
                 models[config.name].poll(settle=False)
                 wrong = _wrong(models[config.name])
                 if wrong:

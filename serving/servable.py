@@ -11,12 +11,14 @@ import tensorflow as tf
 from google.protobuf import message
 from tensorflow.core.protobuf import meta_graph_pb2
 
+from serving.batcher import Batcher, Batching
 from serving.request_error import RequestError
 from serving.signature_names import DEFAULT
 from serving.tensors import check_names, to_array
 
 # Inputs that hold serialized Examples; other strings are values of a column.
 _EXAMPLES = ("examples", tf.saved_model.CLASSIFY_INPUTS)
+_UNMERGED = Batching()
 _INTERNAL = ("__saved_model_init_op", "__saved_model_train_op")
 
 
@@ -30,6 +32,8 @@ class Servable:
     Args:
         directory: a version directory, with `saved_model.pb`.
         version: its number.
+        batching: whether requests that come at the same time share a run, where the signature's
+            inputs and outputs all have as many rows.
 
     Raises:
         OSError, ValueError, tf.errors.OpError: it cannot be loaded.
@@ -42,7 +46,7 @@ class Servable:
     ```
     """
 
-    def __init__(self, directory: str, version: int):
+    def __init__(self, directory: str, version: int, batching: Batching = _UNMERGED):
         self.version = version
         graph = tf.Graph()
         self._session = tf.compat.v1.Session(graph=graph)
@@ -58,6 +62,10 @@ class Servable:
             for name, signature in self.signatures.items()
         }
         graph.finalize()
+        if batching.max_rows:
+            self._callables.update({
+                name: Batcher(self._callables[name], batching)
+                for name, signature in self.signatures.items() if _has_rows(signature)})
 
     def run(self, signature_name: str, inputs: Mapping, outputs: Sequence[str] = ()) -> dict[str, np.ndarray]:
         """Answers one request.
@@ -113,6 +121,12 @@ class Servable:
 
     def _names(self) -> str:
         return ", ".join(sorted(self.signatures)) or "none"
+
+
+def _has_rows(signature: meta_graph_pb2.SignatureDef) -> bool:
+    """Whether all inputs and outputs have a row for each row of the request."""
+    infos = [*signature.inputs.values(), *signature.outputs.values()]
+    return all(i.tensor_shape.dim and i.tensor_shape.dim[0].size == -1 for i in infos)
 
 
 def _load(session: tf.compat.v1.Session, directory: str):

@@ -59,7 +59,7 @@ class ModelServer:
     def __init__(self, models: Sequence[ModelConfig], options: ServerOptions | None = None):
         options = options or ServerOptions()
         self._options = options
-        self._models = ModelManager(models, options.poll_seconds)
+        self._models = ModelManager(models, options.poll_seconds, options.batching)
         self._admission = admission = Admission(options.running, options.waiting)
         metrics = self._metrics()
         self._server = grpc.server(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from models.spec.errors import UserError
+from serving.batcher import Batching
 from serving.server_tls import ServerTls
 
 MAX_PORT = 65535
@@ -20,6 +21,7 @@ class ServerOptions:
         rest_port: of the REST API; 0 takes a free one, None serves none.
         running: requests worked on at once; None for what suits the machine, see `Admission`.
         waiting: requests that wait besides; one more is answered RESOURCE_EXHAUSTED.
+        batching: whether requests that come at the same time share a run; see `Batcher`.
         max_message_bytes: a greater request is answered RESOURCE_EXHAUSTED (413 over REST).
         poll_seconds: how often newer versions are looked for.
         tls: certificate and key, for both ports; None listens without encryption.
@@ -33,6 +35,7 @@ class ServerOptions:
     rest_port: int | None = None
     running: int | None = None
     waiting: int = 64
+    batching: Batching = Batching()
     max_message_bytes: int = 16 << 20
     poll_seconds: float = 1.0
     tls: ServerTls | None = None
@@ -42,6 +45,8 @@ class ServerOptions:
             if port is not None and not 0 <= port <= MAX_PORT:
                 raise UserError(f"{name} {port}: is not between 0 and {MAX_PORT}; 0 takes a free one")
         for name, value, least in (("running", self.running, 1), ("waiting", self.waiting, 0),
-                                   ("max_message_bytes", self.max_message_bytes, 1)):
+                                   ("max_message_bytes", self.max_message_bytes, 1),
+                                   ("batch rows", self.batching.max_rows, 0),
+                                   ("batch wait", self.batching.wait_seconds, 0)):
             if value is not None and value < least:
                 raise UserError(f"{name} {value}: must be {least} or more")

@@ -11,9 +11,10 @@ import pytest
 
 import serving.client
 from models.spec.errors import UserError
-from pipeline import cli, datasets, infer_spec, preview
+from pipeline import cli, datasets, infer_spec, preview, serve_command
 from pipeline.layout import SERVED_SPEC
 from serving import file_requests, stock_server
+from serving.batcher import Batching
 from serving.model_config import ModelConfig
 from serving.server_options import ServerOptions
 from serving.version_policy import VersionPolicy
@@ -49,7 +50,7 @@ def fake_serve(monkeypatch):
     monkeypatch.setitem(sys.modules, "serving.serve", module)
     monkeypatch.setattr("serving.serve", module, raising=False)
     # No stock server takes its place.
-    monkeypatch.setattr(cli.shutil, "which", lambda program: None)
+    monkeypatch.setattr(serve_command.shutil, "which", lambda program: None)
     return module
 
 
@@ -237,11 +238,13 @@ def test_serve_takes_the_model_of_a_name_or_of_a_specification(fake_serve, tmp_p
 def test_serve_passes_on_versions_labels_and_bounds(fake_serve, tmp_path):
     _push(tmp_path / "ctrl_root")
     assert cli.main(["serve", "--versions", "latest:2", "--label", "stable=3", "--label", "canary=4",
-                     "--rest-port", "0", "--running", "3", "--waiting", "0", "--max-request-mb", "2"]) == 0
+                     "--rest-port", "0", "--running", "3", "--waiting", "0", "--max-request-mb", "2",
+                     "--batch-rows", "64", "--batch-wait-ms", "2"]) == 0
     ((models, options, _),) = fake_serve.calls
     assert models == [ModelConfig("ctr", "ctrl_root/books/serving/ctr", VersionPolicy(latest=2),
                                   {"stable": 3, "canary": 4})]
-    assert options == ServerOptions(rest_port=0, running=3, waiting=0, max_message_bytes=2 << 20)
+    assert options == ServerOptions(rest_port=0, running=3, waiting=0, max_message_bytes=2 << 20,
+                                    batching=Batching(64, 0.002))
 
 
 def test_serve_takes_the_models_of_a_file(fake_serve, tmp_path):
@@ -262,6 +265,7 @@ def test_serve_takes_the_models_of_a_file(fake_serve, tmp_path):
     (["--model-config", "models.config", "--label", "a=1"], "leave them out"),
     (["--model-config", "models.config"], "models.config: cannot be read: No such file"),
     (["--rest-port", "70000"], "REST port 70000: is not between 0 and 65535"),
+    (["--batch-rows", "-1"], "batch rows -1: must be 0 or more"),
     (["--waiting", "-1"], "waiting -1: must be 0 or more"),
     (["--server", "stock"], "there is no program 'tensorflow_model_server' on the PATH"),
     (["--server", "docker"], "there is no program 'docker' on the PATH"),
@@ -276,7 +280,7 @@ def test_what_serve_cannot_do_is_a_users_error(fake_serve, tmp_path, capsys, arg
 def test_serve_prefers_the_stock_server_where_there_is_one(fake_serve, monkeypatch, tmp_path):
     _push(tmp_path / "ctrl_root")
     calls = []
-    monkeypatch.setattr(cli.shutil, "which", lambda program: f"/usr/bin/{program}")
+    monkeypatch.setattr(serve_command.shutil, "which", lambda program: f"/usr/bin/{program}")
     monkeypatch.setattr(stock_server, "serve_stock", lambda *given, **named: calls.append(named))
     assert cli.main(["serve", "--port-file", "p"]) == 0
     assert cli.main(["serve", "--server", "docker"]) == 0

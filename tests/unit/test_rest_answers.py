@@ -173,7 +173,8 @@ def test_a_wrong_path(client, method, path, status, words):
     ({"instances": INSTANCES["instances"] + [3]}, 400, "input 'examples', row 3: is 3; it must be a string"),
     ({"signature_name": "regress", "inputs": {"examples": []}}, 400, "the request has the input 'examples'; signature "
      "'regress' takes: inputs"),
-    ({**RANKED, "inputs": {**RANKED["inputs"], "k": 9}}, 400, "k, lately, reader, topics cannot be used: input must have at least k columns"),
+    ({**RANKED, "inputs": {**RANKED["inputs"], "k": 9}}, 400, "reader, topics cannot be used: input must have "
+     "at least k columns"),
     ({**RANKED, "inputs": {**RANKED["inputs"], "k": -1}}, 400, "cannot be used: Need k >= 0, got -1"),
     ({**RANKED, "inputs": {**RANKED["inputs"], "age": [1, 2]}}, 400, "input 'age' has the shape [2]; the signature "
      "wants [1]"),
