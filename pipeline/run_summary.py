@@ -96,6 +96,9 @@ class RunSummary:
         lines += ["", f"  verdict     {self.verdict}" + "".join(f"\n              {r}" for r in self.reasons)]
         if self.pushed_path:
             lines.append(f"  model       {self.pushed_path}")
+            # The folder of a version has the model's name.
+            model = pathlib.PurePath(self.pushed_path).parent.name
+            lines.append(f"  deployment  {self.layout.deployment(model)}")
         lines += [
             f"  rejected    {self.ingestion['dead_letters']}",
             f"  summary     {path}",
