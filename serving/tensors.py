@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -31,13 +32,13 @@ def to_array(name: str, tensor, info) -> np.ndarray:
     """
     if tensor.dtype != info.dtype:
         raise RequestError.invalid(
-            f"input '{name}' is of type {_type_name(tensor.dtype)}; "
-            f"the signature wants {_type_name(info.dtype)}"
+            f"input '{name}' is of type {type_name(tensor.dtype)}; "
+            f"the signature wants {type_name(info.dtype)}"
         )
     if tensor.tensor_shape.unknown_rank:
         raise RequestError.invalid(f"input '{name}' has no shape")
     shape = [dim.size for dim in tensor.tensor_shape.dim]
-    _check_shape(name, shape, info.tensor_shape)
+    check_shape(name, shape, info.tensor_shape)
     count = math.prod(shape)
     if tensor.dtype == types_pb2.DT_STRING:
         if len(tensor.string_val) != count:
@@ -58,7 +59,44 @@ def to_array(name: str, tensor, info) -> np.ndarray:
         raise RequestError.invalid(f"input '{name}' cannot be read: {error}") from error
 
 
-def _check_shape(name: str, shape: list[int], wanted) -> None:
+def check_names(what: str, given: Iterable[str], signature_name: str, wanted: Iterable[str]) -> None:
+    """Checks that all inputs of a signature are there, and no others.
+
+    Args:
+        what: what holds the inputs, for errors: "the request".
+        given: the inputs' names.
+        signature_name: for errors.
+        wanted: the names of the signature's inputs.
+
+    Raises:
+        RequestError: INVALID_ARGUMENT, naming the first input that is unknown or missing.
+
+    Example:
+
+    ```python
+    check_names("row 3", {"ages"}, "predict_columns", {"age"})  # row 3 has the input 'ages'; ...
+    ```
+    """
+    given, wanted = set(given), set(wanted)
+    if given == wanted:
+        return
+    unknown, missing = sorted(given - wanted), sorted(wanted - given)
+    wrong = f"has the input '{unknown[0]}'" if unknown else f"lacks the input '{missing[0]}'"
+    raise RequestError.invalid(f"{what} {wrong}; signature {signature_name!r} takes: {', '.join(sorted(wanted))}")
+
+
+def check_shape(name: str, shape: Sequence[int], wanted) -> None:
+    """Checks an input's shape.
+
+    Args:
+        name: the input's name, for errors.
+        shape: its sizes.
+        wanted: the signature's `TensorShapeProto` of that input.
+
+    Raises:
+        RequestError: INVALID_ARGUMENT, naming the input: a size is negative or not what the
+            signature says, or there are more than `MAX_ELEMENTS` values.
+    """
     if min(shape, default=0) < 0 or math.prod(shape) > MAX_ELEMENTS:
         raise RequestError.invalid(
             f"input '{name}' has the shape {shape}; sizes are not negative and "
@@ -74,7 +112,8 @@ def _check_shape(name: str, shape: list[int], wanted) -> None:
         )
 
 
-def _type_name(number: int) -> str:
+def type_name(number: int) -> str:
+    """What a `DataType` is called: "float" for 1."""
     if number in types_pb2.DataType.values():
         return types_pb2.DataType.Name(number).removeprefix("DT_").lower()
     return f"number {number}, which does not exist"
