@@ -159,8 +159,8 @@ def test_beside_the_peers_the_fastest_of_each_way_counts():
     assert "| other | 500 | 20.00 | 40.00 | 60.00 | 25,000 | 2.50 | 3,000 |" in lines
     assert "Parameters: this project 1,000, one 990." in lines
     assert lines[-3:] == [
-        "* 1 row: over gRPC ahead of one's `predict`: no (0.90); over gRPC ahead of one, network alone: no (0.40); bare "
-        "ahead of one's `predict`: yes (1.80); bare ahead of one, network alone: no (0.80).",
+        "* 1 row: over gRPC ahead of one's `predict`: no (0.90); over gRPC ahead of one, network alone: no (0.40); "
+        "bare ahead of one's `predict`: yes (1.80); bare ahead of one, network alone: no (0.80).",
         "* 100 rows: over gRPC ahead of other's `predict`: yes (1.50); over gRPC ahead of other, network alone: no "
         "(0.25); bare ahead of other's `predict`: yes (3.00); bare ahead of other, network alone: no (0.50).",
         "* 500 rows: over gRPC ahead of one's `predict`: yes (2.00); over gRPC ahead of other, network alone: no "
