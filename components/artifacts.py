@@ -17,3 +17,9 @@ class AdaptedLanguageModel(types.Artifact):
     """A language model that has read the domain's texts; see `models.adapted_language_model`."""
 
     TYPE_NAME = "CtrlAdaptedLanguageModel"
+
+
+class DeploymentFiles(types.Artifact):
+    """What stock TensorFlow Serving is started with; see `components.serving_config`."""
+
+    TYPE_NAME = "CtrlDeploymentFiles"

@@ -11,10 +11,10 @@ import sys
 
 from models.spec.errors import UserError
 from models.spec.text_form import PROSE, TEXT_FORMS
+from pipeline import request_commands
+from pipeline.command_arguments import add_root, is_known, positive
 from pipeline.console import INTERRUPTED
 
-_ROOT = "ctrl_root"
-_MODEL = "ctr"
 _REFUSED = 3
 _SERVERS = ("auto", "stock", "docker", "embedded")
 _STOCK = "tensorflow_model_server"
@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
 
     run = commands.add_parser("run", help="run the pipeline on this machine")
     _dataset(run)
-    _root(run)
+    add_root(run)
     run.add_argument("--config", metavar="FILE", help="run configuration, YAML")
     run.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE",
                      help="one key of the configuration, as alignment.epochs=2; may be repeated")
@@ -70,15 +70,15 @@ def _parser() -> argparse.ArgumentParser:
 
     preview = commands.add_parser("preview", help="show what a specification makes of a log, without a run")
     _dataset(preview)
-    _root(preview)
-    preview.add_argument("--rows", type=_positive, default=5, help="rows shown (default 5)")
-    preview.add_argument("--limit", type=_positive, default=200_000, help="rows read at most (default 200000)")
+    add_root(preview)
+    preview.add_argument("--rows", type=positive, default=5, help="rows shown (default 5)")
+    preview.add_argument("--limit", type=positive, default=200_000, help="rows read at most (default 200000)")
     preview.add_argument("--text-form", choices=TEXT_FORMS, default=PROSE,
                          help=f"how the sentences read, as text_form of a run (default {PROSE})")
     preview.set_defaults(handler=_preview)
 
     serve = commands.add_parser("serve", help="serve the pushed model over gRPC and REST")
-    _root(serve)
+    add_root(serve)
     serve.add_argument("--dataset", metavar="NAME|SPEC.yaml", help="whose model, when the root holds several")
     serve.add_argument("--model", metavar="NAME", help="which model, when the dataset has several")
     serve.add_argument("--model-config", metavar="FILE",
@@ -95,11 +95,11 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--rest-port", type=int, metavar="PORT",
                        help="port of the REST API and the metrics, usually 8501; 0 takes a free one (default: none)")
     serve.add_argument("--port-file", metavar="FILE", help="write the gRPC port here once ready")
-    serve.add_argument("--running", type=_positive, metavar="N",
+    serve.add_argument("--running", type=positive, metavar="N",
                        help="requests worked on at once (default: two for each CPU core)")
     serve.add_argument("--waiting", type=int, default=64, metavar="N",
                        help="requests that wait besides; others are refused at once (default 64)")
-    serve.add_argument("--max-request-mb", type=_positive, default=16, metavar="N",
+    serve.add_argument("--max-request-mb", type=positive, default=16, metavar="N",
                        help="largest request, MiB (default 16)")
     serve.add_argument("--tls-cert", metavar="FILE", help="the server's certificate, PEM: both ports are encrypted")
     serve.add_argument("--tls-key", metavar="FILE", help="its private key, PEM")
@@ -108,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.set_defaults(handler=_serve)
 
     refresh = commands.add_parser("refresh", help="add new catalogue entries to the pushed model, without training")
-    _root(refresh)
+    add_root(refresh)
     refresh.add_argument("--dataset", metavar="NAME|SPEC.yaml", help="whose model, when the root holds several")
     refresh.add_argument("--model", metavar="NAME", help="which model, when the dataset has several")
     refresh.add_argument("--catalog", required=True, metavar="FILE",
@@ -117,54 +117,14 @@ def _parser() -> argparse.ArgumentParser:
                          help="whose entries they are (default item)")
     refresh.set_defaults(handler=_refresh)
 
-    predict = commands.add_parser("predict", help="ask a server for the probabilities of rows")
-    predict.add_argument("--input", required=True, metavar="FILE", help="rows: .csv with a header, or .jsonl")
-    _asks(predict)
-    predict.set_defaults(handler=_predict)
-
-    rank = commands.add_parser("rank", help="ask a server for the best items for a user")
-    rank.add_argument("--user", nargs="+", default=[], metavar="COLUMN=VALUE",
-                      help="the user and the context; a column that is left out is missing")
-    rank.add_argument("--items", required=True, metavar="FILE", help="items: .csv with a header, or .jsonl")
-    rank.add_argument("--k", type=_positive, metavar="N", help="how many are shown (default: all)")
-    _asks(rank)
-    rank.set_defaults(handler=_rank)
+    request_commands.add(commands)
     return parser
-
-
-def _asks(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--target", required=True, metavar="HOST:PORT")
-    _root(parser)
-    parser.add_argument("--dataset", metavar="NAME|SPEC.yaml",
-                        help="whose columns the rows have (default: those of the model pushed below the root)")
-    parser.add_argument("--model", metavar="NAME",
-                        help=f"name of the served model (default: of the one below the root, else {_MODEL})")
-    parser.add_argument("--format", choices=("table", "json", "csv"), default="table")
 
 
 def _dataset(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", required=True, metavar="NAME|SPEC.yaml",
                         help="a built-in name (see `ctrl datasets`) or a dataset specification")
     parser.add_argument("--data-dir", metavar="DIR", help="folder that holds the log's files")
-
-
-def _root(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--root", default=_ROOT, metavar="DIR", type=pathlib.Path,
-                        help=f"folder of everything that runs write (default {_ROOT})")
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
-    return number
-
-
-def _is_known(dataset: str) -> bool:
-    """Whether `datasets.load` takes it: a built-in name, or a file."""
-    from pipeline import datasets
-
-    return dataset in datasets.names() or dataset.endswith((".yaml", ".yml")) or os.path.isfile(dataset)
 
 
 def _run(options) -> int:
@@ -289,48 +249,6 @@ def _served(options) -> pathlib.Path:
     from pipeline.layout import find_serving
 
     dataset = options.dataset
-    if dataset and _is_known(dataset):
+    if dataset and is_known(dataset):
         dataset = datasets.load(dataset).name
     return find_serving(options.root, dataset, options.model)
-
-
-def _predict(options) -> None:
-    from pipeline import console
-
-    spec, model = _of_rows(options)
-    console.set_environment()
-    from serving.file_requests import predict_file
-    from serving.render import render
-
-    print(render(predict_file(options.target, options.input, spec, model), options.format))
-
-
-def _rank(options) -> None:
-    from pipeline import console
-
-    user = {}
-    for pair in options.user:
-        column, equals, value = pair.partition("=")
-        if not equals:
-            raise UserError(f"--user {pair}: must be COLUMN=VALUE, as user_id=7")
-        user[column] = value
-    spec, model = _of_rows(options)
-    console.set_environment()
-    from serving.file_requests import rank_file
-    from serving.render import render
-
-    print(render(rank_file(options.target, user, options.items, spec, model, options.k), options.format))
-
-
-def _of_rows(options):
-    """The specification whose columns the rows have, and the served model's name."""
-    from pipeline import datasets
-    from pipeline.layout import find_serving, served_spec
-
-    if options.dataset and _is_known(options.dataset):
-        return datasets.load(options.dataset), options.model or _MODEL
-    try:
-        served = find_serving(options.root, options.dataset, options.model)
-        return served_spec(served), served.name
-    except UserError as error:
-        raise UserError(f"{error}\nOr say with --dataset NAME|SPEC.yaml which columns the rows have.") from error

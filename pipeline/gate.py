@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
 import tensorflow_model_analysis as tfma
 from tfx.components import Evaluator, InfraValidator, Pusher
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.proto import infra_validator_pb2, pusher_pb2
 from tfx.types import BaseChannel
 
-from pipeline.config import SERVING_TAG
+from components.serving_config.component import ServingConfig
+from pipeline.config import SERVING_IMAGE, SERVING_TAG
 
 GATE = "Evaluator"
 
@@ -20,6 +23,7 @@ def gate(
     eval_config: tfma.EvalConfig,
     serving_dir: str,
     infra_validation: bool = False,
+    deployment_dir: str | None = None,
 ) -> list[BaseNode]:
     """The components between a model and its being served.
 
@@ -28,12 +32,15 @@ def gate(
         baseline_model: the model that must not be made worse.
         examples: raw examples with the split `test`.
         eval_config: metrics and thresholds.
-        serving_dir: the Pusher writes `<serving_dir>/<version>`.
+        serving_dir: the Pusher writes `<serving_dir>/<version>`; its last part is the model's
+            name.
         infra_validation: load the model in TensorFlow Serving before it is pushed; needs
             Docker.
+        deployment_dir: what TensorFlow Serving is started with is written there, once a model
+            was pushed; nothing is when absent.
 
     Returns:
-        Evaluator, InfraValidator (only if asked for) and Pusher.
+        Evaluator, InfraValidator (only if asked for), Pusher, and ServingConfig (likewise).
 
     Example:
 
@@ -77,4 +84,15 @@ def gate(
         push_destination=pusher_pb2.PushDestination(
             filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=serving_dir)),
     )
-    return [*nodes, pusher]
+    nodes.append(pusher)
+
+    # How it is served elsewhere than by `ctrl serve`.
+    if deployment_dir:
+        nodes.append(ServingConfig(
+            pushed_model=pusher.outputs["pushed_model"],
+            model_name=os.path.basename(serving_dir),
+            image=SERVING_IMAGE,
+            serving_dir=serving_dir,
+            deployment_dir=deployment_dir,
+        ))
+    return nodes

@@ -101,6 +101,10 @@ class RunLayout:
         """Versions of the pushed model."""
         return self.root / "serving" / model_name
 
+    def deployment(self, model_name: str) -> pathlib.Path:
+        """What stock TensorFlow Serving is started with. Not below `serving`, where every folder is a model."""
+        return self.root / "deployment" / model_name
+
 
 def find_serving(root: pathlib.Path, dataset: str | None = None, model: str | None = None) -> pathlib.Path:
     """The one served model below a root.

@@ -40,6 +40,7 @@ def create_pipeline(
     serving_dir: str,
     checkpoint_dir: str,
     dead_letter_dir: str | None = None,
+    deployment_dir: str | None = None,
     language_model_fingerprint: str = "",
     metadata_connection_config: metadata_store_pb2.ConnectionConfig | None = None,
     enable_cache: bool = True,
@@ -54,9 +55,10 @@ def create_pipeline(
         config: everything else about the run.
         files: the log's files.
         fingerprint: changes when they change.
-        serving_dir: the Pusher writes `<serving_dir>/<version>`.
+        serving_dir: the Pusher writes `<serving_dir>/<version>`; its last part is the model's name.
         checkpoint_dir: training that was killed goes on from here.
         dead_letter_dir: where malformed rows are kept when a run fails for them.
+        deployment_dir: where what TensorFlow Serving is started with is written; nothing is when absent.
         language_model_fingerprint: changes when the language model's weights change.
         metadata_connection_config: the ML Metadata store.
         enable_cache: reuse results whose inputs have not changed.
@@ -208,13 +210,13 @@ def create_pipeline(
     # Stage 2: clicks, and the teacher's soft labels, on the aligned ID model.
     distillation_trainer = trainer(
         STUDENT, "pipeline.run_fns.distillation.run_fn", model_keys + text_keys + ("distillation",),
-        base_model=alignment_trainer.outputs["model"], **text_inputs)
+        base_model=alignment_trainer.outputs["model"], raw_examples=example_gen.outputs["examples"], **text_inputs)
 
     # Items and users without clicks get rows made from their texts; nothing is trained for them.
     model, cold_start = distillation_trainer.outputs["model"], []
     if frozen and config.cold_start.enabled:
         cold_start.append(trainer(
-            COLD_START, COLD_START_RUN_FN, structure_keys + language_keys + ("text_form", "cold_start"),
+            COLD_START, COLD_START_RUN_FN, structure_keys + language_keys + ("text_form", "cold_start", "model_name"),
             examples=textualiser.outputs["textualised_examples"], eval_splits=["validation", "test"],
             base_model=model, text_vectors=text_vectors, adapted_language_model=adapted))
         model = cold_start[0].outputs["model"]
@@ -230,7 +232,7 @@ def create_pipeline(
     nodes += [
         alignment_trainer, distillation_trainer, *cold_start, baseline,
         *gate(model, baseline.outputs["model"], example_gen.outputs["examples"], eval_config(spec, config.evaluation),
-              serving_dir, infra_validation),
+              serving_dir, infra_validation, deployment_dir),
     ]
 
     return tfx_pipeline.Pipeline(

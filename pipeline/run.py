@@ -117,6 +117,7 @@ def prepare(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: s
         fingerprint=readers.fingerprint(files),
         serving_dir=str(layout.serving(config.model_name)),
         checkpoint_dir=str(layout.checkpoints),
+        deployment_dir=str(layout.deployment(config.model_name)),
         dead_letter_dir=str(layout.dead_letters),
         language_model_fingerprint=language_model.fingerprint,
         metadata_connection_config=connection,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import keras
 import numpy as np
@@ -13,6 +13,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tensorflow.core.protobuf import saved_model_pb2
 
+from models import raw_example
 from models.embedding_rows import with_more_rows
 from models.spec.dataset_spec import DatasetSpec
 from models.spec.errors import UserError
@@ -20,6 +21,7 @@ from serving.catalogue_lookup import CatalogueLookup
 from serving.served_model import WEIGHTS, ServedModel
 from serving.signature_names import CLASSIFY, REGRESS
 from serving.spec_file import SPEC_FILE
+from serving.warmup_requests import warmup_requests, write_warmup
 
 # What a checkpoint adds to the name of a variable.
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
@@ -31,6 +33,8 @@ def export_ctr_model(
     spec: DatasetSpec,
     export_dir: str,
     catalogue: Mapping[str, Mapping[str, np.ndarray]] | None = None,
+    warmup_rows: Sequence[raw_example.Values] = (),
+    model_name: str = "",
 ) -> None:
     """Writes the student with its transform graph as a SavedModel that scores raw features.
 
@@ -65,6 +69,9 @@ def export_ctr_model(
             `models.embedding_rows.rows_of` gives it. It takes the place of a row that
             the value got in training; histories of the feature read it too. The student
             must then be a `CTRModel`.
+        warmup_rows: decoded raw examples, of which TensorFlow Serving's warm-up requests are
+            made, see `serving.warmup_requests`; none writes none.
+        model_name: what those requests call the model.
 
     Raises:
         UserError: the catalogue names no such feature, holds a value that is empty or
@@ -96,6 +103,8 @@ def export_ctr_model(
     tf.io.gfile.makedirs(os.path.dirname(file))
     with tf.io.gfile.GFile(file, "w") as stream:
         stream.write(public.to_json())
+    if warmup_rows:
+        write_warmup(export_dir, warmup_requests(spec, warmup_rows, model_name))
     assert_pure_id(export_dir, model)
 
 

@@ -15,22 +15,16 @@ from serving.signature_names import ITEM
 _LOG = logging.getLogger(__name__)
 
 
-def predict_file(
-    target: str,
-    input_path: str | pathlib.Path,
-    spec: DatasetSpec,
-    model_name: str = "ctr",
-) -> list[tuple[dict, float]]:
+def predict_file(client: PredictClient, input_path: str | pathlib.Path, spec: DatasetSpec) -> list[tuple[dict, float]]:
     """Asks for the probability of each row of a CSV or JSONL file with the log's columns.
 
     A column that the model reads and no row has is told as a warning of this module's logger:
     it scores as missing.
 
     Args:
-        target: `host:port` of the server.
+        client: asks the server.
         input_path: the file; see `serving.rows.read_rows`.
         spec: the dataset specification that names the columns.
-        model_name: what the server calls the model.
 
     Returns:
         Rows as they stand in the file, each with its probability.
@@ -41,37 +35,31 @@ def predict_file(
     Example:
 
     ```python
-    print(render(predict_file("127.0.0.1:8500", "rows.csv", spec), "table"))
+    with PredictClient("127.0.0.1:8500") as client:
+        print(render(predict_file(client, "rows.csv", spec), "table"))
     ```
     """
     table = list(rows.read_rows(input_path, spec))
     if not table:
         raise UserError(f"{input_path}: has no rows")
-    examples = [rows.to_example(spec, row, where) for where, row in table]
+    examples = rows.to_examples(spec, table)
     absent = [column for column in rows.model_columns(spec) if not any(column in row for _, row in table)]
     if absent:
         _LOG.warning("%s: no row has %s, which the model reads; scored as missing", input_path, ", ".join(absent))
-    with PredictClient(target, model_name) as client:
-        probabilities = client.predict(examples)
+    probabilities = client.predict(examples)
     return [(row, float(p)) for (_, row), p in zip(table, probabilities, strict=True)]
 
 
 def rank_file(
-    target: str,
-    user: Mapping,
-    items_path: str | pathlib.Path,
-    spec: DatasetSpec,
-    model_name: str = "ctr",
-    k: int | None = None,
+    client: PredictClient, user: Mapping, items_path: str | pathlib.Path, spec: DatasetSpec, k: int | None = None,
 ) -> list[tuple[dict, float]]:
     """Asks for a user's best items among those of a CSV or JSONL file with the log's columns.
 
     Args:
-        target: `host:port` of the server.
+        client: asks the server.
         user: column to value, of the user and the context.
         items_path: the file; see `serving.rows.read_rows`.
         spec: the dataset specification that names the columns.
-        model_name: what the server calls the model.
         k: how many; all when None.
 
     Returns:
@@ -84,15 +72,15 @@ def rank_file(
     Example:
 
     ```python
-    print(render(rank_file("127.0.0.1:8500", {"user_id": "7"}, "items.csv", spec, k=10), "table"))
+    with PredictClient("127.0.0.1:8500") as client:
+        print(render(rank_file(client, {"user_id": "7"}, "items.csv", spec, k=10), "table"))
     ```
     """
     table = list(rows.read_rows(items_path, spec))
     if not table:
         raise UserError(f"{items_path}: has no rows")
     names, items = zip(*table, strict=True)
-    with PredictClient(target, model_name) as client:
-        best = client.rank(spec, user, items, k, names)
+    best = client.rank(spec, user, items, k, names)
     # A log may stand for the items: whose rows they were says nothing of the user that is asked for.
     others = {f.row_column for f in spec.features if f.side != ITEM}
     others |= {spec.label.column, spec.split.time}

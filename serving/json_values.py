@@ -70,7 +70,7 @@ def dump(document: object, finite: bool = True) -> bytes:
     ```
     """
     if finite:
-        return orjson.dumps(document, default=np.ndarray.tolist, option=orjson.OPT_SERIALIZE_NUMPY)
+        return orjson.dumps(document, default=_plain, option=orjson.OPT_SERIALIZE_NUMPY)
     return json.dumps(document, default=_plain, ensure_ascii=False).encode()
 
 
@@ -97,7 +97,8 @@ def to_bytes(value: object) -> bytes:
     encoded = value[_BASE64]
     try:
         # TF Serving takes it without padding too.
-        return base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+        padding = "" if "=" in encoded else "=" * (-len(encoded) % 4)
+        return base64.b64decode(encoded + padding, validate=True)
     except ValueError as error:
         raise ValueError(f"is no base64: {error}") from error
 

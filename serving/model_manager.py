@@ -132,7 +132,7 @@ class ModelManager:
 
 def _wrong(model: ModelVersions) -> str | None:
     config = model.config
-    if not model.loaded:
+    if not config.policy.choose(model.loaded):
         reasons = [f"version {v}: {reason}" for v, reason in sorted(model.failures.items())]
         wanted = "" if not config.policy.specific else f" of {', '.join(map(str, config.policy.specific))}"
         return (f"{config.base_path}: no model version{wanted} can be served: " + (

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 import tensorflow as tf
 from tensorflow_serving.apis import (
     classification_pb2,
@@ -13,6 +16,7 @@ from tensorflow_serving.apis import (
 )
 
 from serving import inference
+from serving.answer_tensor import answer_tensor
 from serving.model_manager import ModelManager
 from serving.request_error import RequestError
 from serving.servable import Servable
@@ -31,6 +35,8 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
 
     Args:
         models: where the loaded versions come from.
+        observe_run: called with the model's name, "Predict", "Classify" or "Regress", and the seconds
+            that checks and graph took, for each run that succeeds.
 
     Example:
 
@@ -39,17 +45,20 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     ```
     """
 
-    def __init__(self, models: ModelManager):
+    def __init__(self, models: ModelManager, observe_run: Callable[[str, str, float], None] = lambda *_: None):
         self._models = models
+        self._observe_run = observe_run
 
     def Predict(self, request, context=None):
         """Runs a signature on the request's tensors."""
         servable = find(self._models, request.model_spec)
+        started = time.perf_counter()
         outputs = servable.run(request.model_spec.signature_name, request.inputs, request.output_filter)
+        self._observe_run(request.model_spec.name, "Predict", time.perf_counter() - started)
         response = predict_pb2.PredictResponse()
         _describe(response.model_spec, request.model_spec, servable, DEFAULT)
         for name, values in outputs.items():
-            response.outputs[name].CopyFrom(tf.make_tensor_proto(values))
+            response.outputs[name].CopyFrom(answer_tensor(values))
         return response
 
     def Classify(self, request, context=None):
@@ -98,14 +107,18 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         return response
 
     def _classify(self, asked, given, answered) -> classification_pb2.ClassificationResult:
-        servable = find(self._models, asked)
-        _describe(answered, asked, servable, CLASSIFY)
-        return inference.classify(servable, asked.signature_name, given)
+        return self._infer("Classify", inference.classify, CLASSIFY, asked, given, answered)
 
     def _regress(self, asked, given, answered) -> regression_pb2.RegressionResult:
+        return self._infer("Regress", inference.regress, REGRESS, asked, given, answered)
+
+    def _infer(self, method: str, run: Callable, default_signature: str, asked, given, answered):
         servable = find(self._models, asked)
-        _describe(answered, asked, servable, REGRESS)
-        return inference.regress(servable, asked.signature_name, given)
+        _describe(answered, asked, servable, default_signature)
+        started = time.perf_counter()
+        result = run(servable, asked.signature_name, given)
+        self._observe_run(asked.name, method, time.perf_counter() - started)
+        return result
 
 
 def find(models: ModelManager, model_spec) -> Servable:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable
 
 from models.spec.errors import UserError
-from serving.client import PROBABILITY
+from serving.predict_calls import PROBABILITY
 
 _CELL = 32  # characters of a cell that a table shows
 

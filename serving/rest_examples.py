@@ -15,7 +15,7 @@ from serving.request_error import RequestError
 _CONTEXT, _EXAMPLES = "context", "examples"
 _INT64 = tf.int64
 # What the graph says of an int64_list where a feature wants another type.
-_WRONG_TYPE = "Data type: int64 but expected type:"
+_WRONG_TYPE = "Actual type: int64"
 
 
 def to_input(document: Mapping) -> input_pb2.Input:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import ssl
@@ -18,7 +19,6 @@ from serving.request_error import RequestError
 from serving.rest_api import RestApi
 from serving.server_metrics import ServerMetrics
 
-_MAX_PORT = 65535
 _HTTP_STATUS = {
     grpc.StatusCode.INVALID_ARGUMENT: 400,
     grpc.StatusCode.FAILED_PRECONDITION: 400,
@@ -32,7 +32,7 @@ _HTTP_STATUS = {
 # What is left of a message that quotes a request.
 _MAX_MESSAGE = 2000
 # Seconds for answers that are being written when the grace is over.
-_WRITE_SECONDS = 0.5
+_WRITE_SECONDS = 0.2
 _JSON = "application/json"
 _LOG = logging.getLogger(__name__)
 # aiohttp logs every client that speaks no HTTP, with a traceback; what fails in here is logged in here.
@@ -91,60 +91,55 @@ class RestServer:
         self._pool = futures.ThreadPoolExecutor(max_workers=workers, thread_name_prefix="rest-request")
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        self._runner: web.AppRunner | None = None
-        self._stopping = False
+        # Set to the grace when the server is to stop.
+        self._grace: asyncio.Future[float] | None = None
         self._under_way = 0
 
     def start(self) -> int:
         """Listens; returns the port.
 
         Raises:
-            UserError: the port is none, or the address is not free.
+            UserError: the address is not free.
         """
-        if not 0 <= self._port <= _MAX_PORT:
-            raise UserError(f"port {self._port}: is not between 0 and {_MAX_PORT}; 0 takes a free one")
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="rest-server", daemon=True)
+        listening: futures.Future[int] = futures.Future()
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._serve(listening)), name="rest-server", daemon=True)
         self._thread.start()
         try:
-            return self._in_loop(self._listen())
+            return listening.result()
         except OSError as error:
-            self.stop(grace=0.0)
             raise UserError(
                 f"cannot listen on {self._host}:{self._port}: is another server using the port? Port 0 takes a free one"
             ) from error
 
     def stop(self, grace: float = 5.0) -> None:
         """Takes no new connections, and waits up to `grace` seconds for requests under way."""
-        if self._loop is None:
-            return
-        self._in_loop(self._close(grace))
+        if self._thread is not None:
+            # The loop is closed where the server is stopped twice, or could not start.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._grace.set_result, grace)
+            self._thread.join()
         self._pool.shutdown(wait=False, cancel_futures=True)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-        self._loop = None
 
-    def _in_loop(self, coroutine):
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
-
-    async def _listen(self) -> int:
+    async def _serve(self, listening: futures.Future[int]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._grace = self._loop.create_future()
         app = web.Application(client_max_size=self._max_body_bytes)
         app.router.add_route("*", "/{path:.*}", self._handle)
-        self._runner = web.AppRunner(app, access_log=None, logger=_HTTP_LOG, shutdown_timeout=_WRITE_SECONDS)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, self._host, self._port, ssl_context=self._ssl_context).start()
-        return self._runner.addresses[0][1]
-
-    async def _close(self, grace: float) -> None:
-        self._stopping = True
-        for site in self._runner.sites:
+        runner = web.AppRunner(app, access_log=None, logger=_HTTP_LOG, shutdown_timeout=_WRITE_SECONDS)
+        try:
+            await runner.setup()
+            site = web.TCPSite(runner, self._host, self._port, ssl_context=self._ssl_context)
+            await site.start()
+        except Exception as error:
+            listening.set_exception(error)
+        else:
+            listening.set_result(runner.addresses[0][1])
+            end = await self._grace + time.monotonic()
             await site.stop()
-        end = time.monotonic() + grace
-        while self._under_way and time.monotonic() < end:
-            await asyncio.sleep(0.01)
-        await self._runner.cleanup()
-        await self._loop.shutdown_default_executor()
+            while self._under_way and time.monotonic() < end:
+                await asyncio.sleep(0.01)
+        await runner.cleanup()
 
     async def _handle(self, request: web.Request) -> web.Response:
         self._under_way += 1
@@ -155,7 +150,7 @@ class RestServer:
             response = _refusal(500, "internal error; the server's log says more")
         finally:
             self._under_way -= 1
-        if self._stopping:
+        if self._grace.done():
             # A connection that is kept would bring further requests.
             response.force_close()
         return response
@@ -189,6 +184,12 @@ class RestServer:
         except web.HTTPRequestEntityTooLarge:
             code = grpc.StatusCode.RESOURCE_EXHAUSTED
             return _refusal(413, f"the body has more than {self._max_body_bytes} bytes")
+        except (web.RequestPayloadError, ConnectionError) as error:
+            code = grpc.StatusCode.INVALID_ARGUMENT
+            refused = _refusal(400, f"the body cannot be read: {error}")
+            # Nobody knows where the next request begins.
+            refused.force_close()
+            return refused
         except asyncio.TimeoutError as error:
             code = grpc.StatusCode.DEADLINE_EXCEEDED
             raise RequestError(code, f"there was no answer within {self._timeout:g} s") from error
@@ -201,10 +202,7 @@ class RestServer:
     async def _answer(self, request: web.Request, call, deadline: float) -> bytes:
         if (request.content_length or 0) > self._max_body_bytes:
             raise web.HTTPRequestEntityTooLarge(self._max_body_bytes, request.content_length)
-        try:
-            body = await request.read()
-        except (web.RequestPayloadError, ConnectionError) as error:
-            raise RequestError.invalid(f"the body cannot be read: {error}") from error
+        body = await request.read()
         if not self._free_workers.acquire(blocking=False):
             raise RequestError(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many requests at once")
         try:

@@ -13,7 +13,7 @@ from tensorflow.core.protobuf import meta_graph_pb2
 
 from serving.request_error import RequestError
 from serving.signature_names import DEFAULT
-from serving.tensors import to_array
+from serving.tensors import check_names, to_array
 
 # Inputs that hold serialized Examples; other strings are values of a column.
 _EXAMPLES = ("examples", tf.saved_model.CLASSIFY_INPUTS)
@@ -76,13 +76,7 @@ class Servable:
         """
         name = signature_name or DEFAULT
         signature = self.signature(name)
-        unknown = sorted(set(inputs) - set(signature.inputs))
-        missing = sorted(set(signature.inputs) - set(inputs))
-        if unknown or missing:
-            what = f"has the input '{unknown[0]}'" if unknown else f"lacks the input '{missing[0]}'"
-            raise RequestError.invalid(
-                f"the request {what}; signature {name!r} takes: {', '.join(sorted(signature.inputs))}"
-            )
+        check_names("the request", inputs, name, signature.inputs)
         unknown = sorted(set(outputs) - set(signature.outputs))
         if unknown:
             raise RequestError.invalid(
@@ -147,4 +141,7 @@ def _explain(arrays: Mapping[str, np.ndarray], error: Exception) -> str:
                     tf.train.Example.FromString(value)
                 except message.DecodeError:
                     return f"input '{name}', row {row}: is no serialized tf.train.Example"
-    return f"the values of {', '.join(arrays)} cannot be used: {str(error).strip().splitlines()[0]}"
+    # Before that line TensorFlow writes where the graph was made, and after it where else it failed.
+    reason = re.search(r"(.+)\n\s*\[\[", str(error))
+    return (f"the values of {', '.join(arrays)} cannot be used: "
+            f"{reason[1].strip() if reason else str(error).strip().splitlines()[0]}")

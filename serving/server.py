@@ -70,7 +70,7 @@ class ModelServer:
             options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", options.max_message_bytes)],
         )
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
-            PredictionService(self._models), self._server
+            PredictionService(self._models, metrics.observe_run), self._server
         )
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(self._models), self._server)
         self._health = health.HealthServicer()
@@ -80,7 +80,7 @@ class ModelServer:
         if options.rest_port is not None:
             self._rest = RestServer(
                 self._models, admission, metrics, options.host, options.rest_port,
-                max_body_bytes=options.max_message_bytes,
+                max_body_bytes=options.max_message_bytes, workers=admission.capacity,
                 ssl_context=options.tls and options.tls.ssl_context())
         self.rest_port: int | None = None
 

@@ -13,8 +13,8 @@ from serving import inference
 from serving.request_error import RequestError
 from serving.servable import Servable
 from serving.signature_names import DEFAULT
+from serving.warmup_requests import WARMUP_FILE
 
-REQUESTS = os.path.join("assets.extra", "tf_serving_warmup_requests")
 _ROWS_WITHOUT_REQUESTS = (1, 100)
 
 
@@ -52,7 +52,7 @@ def warm_up(servable: Servable, directory: str) -> None:
 
 
 def _requests(directory: str) -> Iterator[prediction_log_pb2.PredictionLog]:
-    path = os.path.join(directory, REQUESTS)
+    path = os.path.join(directory, WARMUP_FILE)
     if tf.io.gfile.exists(path):
         for record in tf.data.TFRecordDataset(path).as_numpy_iterator():
             yield prediction_log_pb2.PredictionLog.FromString(record)

@@ -43,7 +43,12 @@ _MESSAGES = {
         (8, "string_val", "bytes*"),
     ],
     "Version": [(1, "value", "int64")],
-    "ModelSpec": [(1, "name", "string"), (2, "version", "Version"), (3, "signature_name", "string")],
+    "ModelSpec": [
+        (1, "name", "string"),
+        (2, "version", "Version"),
+        (3, "signature_name", "string"),
+        (4, "version_label", "string"),
+    ],
     "PredictRequest": [
         (1, "model_spec", "ModelSpec"),
         (2, "inputs", "map Tensor"),

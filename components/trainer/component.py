@@ -1,4 +1,4 @@
-"""Trainer: TFX's Trainer with the text vectors, the adapted language model and an earlier run as further inputs."""
+"""Trainer: TFX's Trainer with text vectors, an adapted language model, an earlier run and raw examples as inputs."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ class TrainerSpec(ComponentSpec):
         "text_vectors": ChannelParameter(type=standard_artifacts.Examples, optional=True),
         "adapted_language_model": ChannelParameter(type=AdaptedLanguageModel, optional=True),
         "base_run": ChannelParameter(type=standard_artifacts.ModelRun, optional=True),
+        "raw_examples": ChannelParameter(type=standard_artifacts.Examples, optional=True),
     }
     OUTPUTS = {
         "model": ChannelParameter(type=standard_artifacts.Model),
@@ -56,6 +57,8 @@ class Trainer(base_component.BaseComponent):
         adapted_language_model: what is fine-tuned, or encodes, from `LanguageAdapter`;
             absent, the language model as it is.
         base_run: the `model_run` of an earlier run of the same `run_fn`.
+        raw_examples: the examples before they were transformed, from `ExampleGen`: what a
+            request of the exported model holds.
         eval_splits: the splits that `run_fn` is given as `eval_files`.
 
     Outputs `model` and `model_run` (TensorBoard logs, training history).
@@ -86,6 +89,7 @@ class Trainer(base_component.BaseComponent):
         text_vectors: types.BaseChannel | None = None,
         adapted_language_model: types.BaseChannel | None = None,
         base_run: types.BaseChannel | None = None,
+        raw_examples: types.BaseChannel | None = None,
         eval_splits: Sequence[str] = ("validation",),
     ):
         super().__init__(
@@ -97,6 +101,7 @@ class Trainer(base_component.BaseComponent):
                 text_vectors=text_vectors,
                 adapted_language_model=adapted_language_model,
                 base_run=base_run,
+                raw_examples=raw_examples,
                 train_args=trainer_pb2.TrainArgs(splits=["train"]),
                 eval_args=trainer_pb2.EvalArgs(splits=eval_splits),
                 custom_config=json_utils.dumps(custom_config),

@@ -20,8 +20,8 @@ TASK = "task"
 class Executor(tfx_executor.GenericExecutor):
     """TFX's generic trainer; hands the text to `run_fn` through `custom_config`.
 
-    `fn_args.custom_config` holds the URIs `text_vectors`, `adapted_language_model` and
-    `base_run`, or None where there is no such input.
+    `fn_args.custom_config` holds the URIs `text_vectors`, `adapted_language_model`,
+    `base_run` and `raw_examples`, or None where there is no such input.
     """
 
     def Do(self, input_dict, output_dict, exec_properties) -> None:
@@ -45,7 +45,7 @@ class Executor(tfx_executor.GenericExecutor):
             **(fn_args.custom_config or {}),
             **{
                 name: artifact_utils.get_single_uri(input_dict[name]) if input_dict.get(name) else None
-                for name in ("text_vectors", "adapted_language_model", "base_run")
+                for name in ("text_vectors", "adapted_language_model", "base_run", "raw_examples")
             },
         }
         return fn_args

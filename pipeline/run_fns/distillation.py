@@ -17,6 +17,7 @@ from models.soft_labels import write_soft_labels
 from models.teacher_model import TeacherModel
 from pipeline.run_fns.alignment import ALIGNED, new_alignment_model
 from pipeline.run_fns.stage import Stage
+from pipeline.run_fns.warmup_rows import of_raw_examples
 from serving.export import export_ctr_model
 
 STUDENT_WEIGHTS = "student.weights.h5"
@@ -76,7 +77,8 @@ def run_fn(fn_args) -> None:
     student = train(stage)
     # Kept beside the training curves: the Keras weights behind the exported graph.
     student.save_weights(os.path.join(fn_args.model_run_dir, STUDENT_WEIGHTS))
-    export_ctr_model(student, stage.tft_output, stage.spec, fn_args.serving_model_dir)
+    export_ctr_model(student, stage.tft_output, stage.spec, fn_args.serving_model_dir,
+                     warmup_rows=of_raw_examples(fn_args.custom_config["raw_examples"]))
 
 
 def _soft_labels(stage: Stage, folds: Folds, fold: int, new_teacher, on_teacher) -> str:

@@ -9,9 +9,12 @@ import time
 import numpy as np
 import pytest
 import tensorflow as tf
+import yaml
+from tensorflow_serving.apis import prediction_log_pb2
 
 from models import raw_example
 from serving.export import assert_pure_id
+from serving.warmup_requests import WARMUP_FILE
 from tests.integration.conftest import components, peak_memory
 
 NOISE = ("Warning", "WARNING", "W0000", "E0000", "Traceback", "cuda", "oneDNN", "absl")
@@ -87,6 +90,14 @@ def test_the_exported_graph_is_pure_id_and_small(version):
     assert sum(f.stat().st_size for f in version.rglob("*") if f.is_file()) < 10e6
 
 
+def test_it_can_be_served_by_stock_tensorflow_serving(root, version):
+    folder = root / "sample-smoke" / "deployment" / "ctr"
+    assert {path.name for path in folder.iterdir()} == {
+        "models.config", "batching_parameters.txt", "monitoring.config", "docker-compose.yaml", "kubernetes.yaml"}
+    compose = yaml.safe_load((folder / "docker-compose.yaml").read_text())
+    assert (folder / compose["services"]["serving"]["volumes"][0]["source"]).resolve() == version.parent.resolve()
+
+
 def test_the_exported_graph_scores_like_the_keras_model(root, run):
     """Unseen categories and missing values included."""
     import tensorflow_transform as tft
@@ -123,7 +134,7 @@ def test_the_exported_graph_scores_like_the_keras_model(root, run):
 def test_a_second_run_with_nothing_changed_reuses_everything(ctrl, run, root, version):
     again = ctrl("run", "--dataset", "sample", "--root", root, "--smoke")
     states = components(again.stdout)
-    assert len(states) == 14 and set(states.values()) == {"reused"}
+    assert len(states) == 15 and set(states.values()) == {"reused"}
     assert "verdict     PUSHED" in again.stdout
     assert [version] == list(version.parent.iterdir())
 
@@ -133,7 +144,7 @@ def test_changing_the_gate_repeats_the_evaluation_only(ctrl, run, root, version)
         "run", "--dataset", "sample", "--root", root, "--smoke", "--set", "evaluation.min_auc=0.999", check=False)
     assert again.returncode == 3
     repeated = {name for name, state in components(again.stdout).items() if state != "reused"}
-    assert repeated == {"Evaluator", "Pusher"}
+    assert repeated == {"Evaluator", "Pusher", "ServingConfig"}
     assert "verdict     NOT PUSHED" in again.stdout
     assert "it must be at least 0.999 (evaluation.min_auc)" in again.stdout.split("NOT PUSHED")[1]
     assert [version] == list(version.parent.iterdir())
@@ -233,6 +244,20 @@ def test_a_refreshed_model_knows_the_new_item_and_scores_the_others_as_before(ro
 def test_a_running_server_loads_the_refreshed_version(versions, second_version):
     versions.poll(settle=False)
     assert versions.loaded == [int(second_version.name)] and not versions.failures
+
+
+def test_every_pushed_version_is_warmed_up_with_rows_of_the_log(version, second_version):
+    for folder in (version, second_version):
+        model = tf.saved_model.load(str(folder))
+        records = list(tf.data.TFRecordDataset(str(folder / WARMUP_FILE)).as_numpy_iterator())
+        logs = [prediction_log_pb2.PredictionLog.FromString(record) for record in records]
+        requests = [log.predict_log.request for log in logs if log.HasField("predict_log")]
+        assert (len(logs), len(requests)) == (14, 10)
+        for request in requests:
+            assert request.model_spec.name == "ctr"
+            inputs = {name: tf.constant(tf.make_ndarray(value)) for name, value in request.inputs.items()}
+            answer = model.signatures[request.model_spec.signature_name](**inputs)
+            assert np.isfinite(answer["probability"]).all()
 
 
 def test_the_gate_compared_the_refreshed_model_with_the_served_one(root, refreshed):

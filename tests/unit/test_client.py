@@ -3,24 +3,27 @@
 import json
 import subprocess
 import sys
-import threading
 from concurrent import futures
 
 import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+from tensorflow_serving.apis import predict_pb2
 
 from models import raw_example
 from models.spec.errors import UserError
 from serving import wire
 from serving.client import PredictClient
 from serving.file_requests import predict_file, rank_file
+from serving.model_config import ModelConfig
 from serving.render import render
 from serving.request_tensors import numbers
 from serving.rows import read_rows, to_example
+from serving.server import ModelServer
+from serving.server_options import ServerOptions
 from tests.unit import served_model
+from tests.unit.stub_server import StubServer
 
 SPEC = served_model.SPEC
 
@@ -29,22 +32,33 @@ SPEC = served_model.SPEC
 def target(tmp_path_factory):
     folder = tmp_path_factory.mktemp("books")
     served_model.export(folder / "1", 0.0)
-    server = served_model.server(folder)
+    model = ModelConfig("books", str(folder), labels={"stable": 1})
+    server = ModelServer([model], ServerOptions(port=0))
     yield f"127.0.0.1:{server.start()}"
     server.stop(grace=1.0)
+
+
+@pytest.fixture
+def client(target):
+    with PredictClient(target, "books") as client:
+        yield client
 
 
 def _sigmoid(x):
     return 1 / (1 + np.exp(-np.array(x)))
 
 
-def test_messages_are_tf_servings():
+@pytest.mark.parametrize("choice", ["version", "version_label", None])
+def test_messages_are_tf_servings(choice):
     examples = [b"\x00a", b""]
     ours, theirs = wire.PredictRequest(), predict_pb2.PredictRequest()
     for request in (ours, theirs):
         request.model_spec.name = "books"
         request.model_spec.signature_name = "rank"
-        request.model_spec.version.value = 3
+        if choice == "version":
+            request.model_spec.version.value = 3
+        elif choice == "version_label":
+            request.model_spec.version_label = "canary"
         request.output_filter.append("probability")
         tensor = request.inputs["examples"]
         tensor.dtype = wire.DT_STRING
@@ -156,8 +170,8 @@ def test_a_log_without_a_header_line(tmp_path):
 def test_a_bad_file_names_file_and_line(tmp_path, name, content, words):
     if content is not None:
         (tmp_path / name).write_bytes(content)
-    with pytest.raises(UserError) as caught:
-        predict_file("127.0.0.1:1", tmp_path / name, SPEC)
+    with PredictClient("127.0.0.1:1") as client, pytest.raises(UserError) as caught:
+        predict_file(client, tmp_path / name, SPEC)
     for word in (name, *words):
         assert word in str(caught.value)
 
@@ -188,26 +202,26 @@ def test_predicts_in_batches(target):
         assert client.predict([]).shape == (0,)
 
 
-def test_a_column_that_no_row_has_is_told(target, tmp_path, caplog):
+def test_a_column_that_no_row_has_is_told(client, tmp_path, caplog):
     rows = tmp_path / "rows.jsonl"
     rows.write_text('{"age": 10, "topics": null}\n{"reader_id": 7, "book": "b1"}\n', encoding="utf-8")
-    assert len(predict_file(target, rows, SPEC, "books")) == 2
+    assert len(predict_file(client, rows, SPEC)) == 2
     assert [r.getMessage() for r in caplog.records] == [
         f"{rows}: no row has lately, which the model reads; scored as missing"]
     caplog.clear()
     rows.write_text('{"age": 1, "topics": "", "reader_id": 7, "book": "b1", "lately": null}\n', encoding="utf-8")
-    predict_file(target, rows, SPEC, "books")
+    predict_file(client, rows, SPEC)
     assert not caplog.records
 
 
-def test_rows_of_another_specification_are_told_of_by_their_types(target, tmp_path):
+def test_rows_of_another_specification_are_told_of_by_their_types(client, tmp_path):
     rows = tmp_path / "rows.jsonl"
     rows.write_text('{"age": "old", "reader_id": 7, "topics": "", "book": "", "lately": ""}\n', encoding="utf-8")
     features = tuple(f.model_copy(update={"kind": "categorical"}) if f.name == "age" else f for f in SPEC.features)
     other = SPEC.model_copy(update={"features": features})
     with pytest.raises(UserError, match="feature 'age'.*; the model was trained with another dataset specification"):
-        predict_file(target, rows, other, "books")
-    with PredictClient(target, "books") as client, pytest.raises(UserError) as caught:
+        predict_file(client, rows, other)
+    with pytest.raises(UserError) as caught:
         client.predict([b"\xff"])
     assert "specification" not in str(caught.value)
 
@@ -217,47 +231,45 @@ def test_numbers_have_the_logs_decimal_sign():
     assert raw_example.decode(to_example(spec, {"age": "3,5"}))["age"] == [3.5]
 
 
-def test_predicts_a_file(target, tmp_path):
+def test_predicts_a_file(client, tmp_path):
     lines = tmp_path / "rows.jsonl"
     lines.write_text('{"age": 10}\n{"topics": ["sea", "war"], "lately": "b1"}\n', encoding="utf-8")
-    rows = predict_file(target, lines, SPEC, "books")
+    rows = predict_file(client, lines, SPEC)
     assert [row for row, _ in rows] == [{"age": 10}, {"topics": ["sea", "war"], "lately": "b1"}]
     np.testing.assert_allclose([p for _, p in rows], _sigmoid([1.0, 0.3]), atol=1e-6)
 
 
-def test_ranks_a_users_items(target, tmp_path):
+def test_ranks_a_users_items(client, tmp_path):
     user = {"reader_id": "7", "age": "3", "lately": "b1|b2"}
     items = [{"book": "b1"}, {"book": "b2", "topics": ["sea", "war"]}, {}, {"book": "b4", "topics": "sea", "age": 99}]
-    with PredictClient(target, "books") as client:
-        best = client.rank(SPEC, user, items, k=2)
-        assert [index for index, _ in best] == [1, 3]
-        # 0.1 for each year, book read and topic; an item's row says nothing of the user.
-        np.testing.assert_allclose([p for _, p in best], _sigmoid([0.7, 0.6]), atol=1e-6)
-        assert [index for index, _ in client.rank(SPEC, user, items)] == [1, 3, 0, 2]
-        assert [index for index, _ in client.rank(SPEC, {}, items[:2], k=9)] == [1, 0]
+    best = client.rank(SPEC, user, items, k=2)
+    assert [index for index, _ in best] == [1, 3]
+    # 0.1 for each year, book read and topic; an item's row says nothing of the user.
+    np.testing.assert_allclose([p for _, p in best], _sigmoid([0.7, 0.6]), atol=1e-6)
+    assert [index for index, _ in client.rank(SPEC, user, items)] == [1, 3, 0, 2]
+    assert [index for index, _ in client.rank(SPEC, {}, items[:2], k=9)] == [1, 0]
     lines = tmp_path / "items.jsonl"
     lines.write_text("".join(json.dumps(item) + "\n" for item in items), encoding="utf-8")
-    ((row, probability),) = rank_file(target, user, lines, SPEC, "books", k=1)
+    ((row, probability),) = rank_file(client, user, lines, SPEC, k=1)
     assert row == items[1] and probability == pytest.approx(_sigmoid(0.7))
-    assert rank_file(target, user, lines, SPEC, "books")[1][0] == {"book": "b4", "topics": "sea"}
+    assert rank_file(client, user, lines, SPEC)[1][0] == {"book": "b4", "topics": "sea"}
 
 
-def test_a_wrong_ranking_is_told(target, tmp_path):
+def test_a_wrong_ranking_is_told(client, tmp_path):
     lines = tmp_path / "items.jsonl"
     lines.write_text('{"book": "b1"}\n{"book": ["b1", "b2"]}\n', encoding="utf-8")
     with pytest.raises(UserError, match="items.jsonl, line 2: column 'book' holds 2 values"):
-        rank_file(target, {}, lines, SPEC, "books")
-    with PredictClient(target, "books") as client:
-        for user, items, k, words in (
-                ({"age": "old"}, [{"book": "b1"}], 1, "the user: column 'age' is 'old'"),
-                ({"reader": "7"}, [{"book": "b1"}], 1, "the user: unknown column 'reader'"),
-                ({}, [{"book": "b1"}, {"cover": "red"}], 1, "item 1: has none of the columns"),
-                ({}, [], 1, "no item"),
-                ({}, [{"book": "b1"}], 0, "k is 0; it must be 1 or more")):
-            with pytest.raises(UserError, match=words):
-                client.rank(SPEC, user, items, k)
+        rank_file(client, {}, lines, SPEC)
+    for user, items, k, words in (
+            ({"age": "old"}, [{"book": "b1"}], 1, "the user: column 'age' is 'old'"),
+            ({"reader": "7"}, [{"book": "b1"}], 1, "the user: unknown column 'reader'"),
+            ({}, [{"book": "b1"}, {"cover": "red"}], 1, "item 1: has none of the columns"),
+            ({}, [], 1, "no item"),
+            ({}, [{"book": "b1"}], 0, "k is 0; it must be 1 or more")):
+        with pytest.raises(UserError, match=words):
+            client.rank(SPEC, user, items, k)
     of_users = SPEC.model_copy(update={"features": tuple(f for f in SPEC.features if f.side == "user")})
-    with PredictClient(target, "books") as client, pytest.raises(UserError, match="reads no feature of the item"):
+    with pytest.raises(UserError, match="reads no feature of the item"):
         client.rank(of_users, {}, [{}])
 
 
@@ -286,69 +298,57 @@ def test_nothing_listens():
     assert "ctrl serve" in str(caught.value)
 
 
-class _Scripted(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """Answers UNAVAILABLE a few times, then with float values, as a stock server may."""
-
-    def __init__(self, failures, delay=0.0, values=(0.25,)):
-        self.calls, self._failures, self._delay, self._values = 0, failures, delay, values
-
-    def Predict(self, request, context):
-        self.calls += 1
-        if self.calls <= self._failures:
-            context.abort(grpc.StatusCode.UNAVAILABLE, "restarting")
-        threading.Event().wait(self._delay)
-        response = predict_pb2.PredictResponse()
-        response.outputs["probability"].dtype = wire.DT_FLOAT
-        response.outputs["probability"].float_val.extend(self._values)
-        return response
-
-
-@pytest.fixture
-def scripted():
-    servers = []
-
-    def start(servicer):
-        server = grpc.server(futures.ThreadPoolExecutor(2))
-        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(servicer, server)
-        port = server.add_insecure_port("127.0.0.1:0")
-        server.start()
-        servers.append(server)
-        return f"127.0.0.1:{port}"
-
-    yield start
-    for server in servers:
-        server.stop(None).wait()
-
-
 def test_a_proxy_is_not_asked_for_this_machine(target, monkeypatch):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     with PredictClient(target, "books") as client:
         assert client.predict([b""]).tolist() == [0.5]
 
 
-def test_unavailable_is_tried_again(scripted):
-    servicer = _Scripted(failures=3)
-    with PredictClient(scripted(servicer), "books") as client:
-        assert client.predict([b""]).tolist() == [0.25]
-    assert servicer.calls == 4
+def test_unavailable_is_tried_again():
+    with StubServer(unavailable=3) as server, PredictClient(server.target, "books") as client:
+        assert client.predict([b"abc"]).tolist() == [3.0]
+        assert len(server.requests) == 4
 
 
-def test_unavailable_for_good_is_told_after_five_tries(scripted):
-    servicer = _Scripted(failures=99)
-    with PredictClient(scripted(servicer), "books") as client, pytest.raises(UserError, match="restarting"):
-        client.predict([b""])
-    assert servicer.calls == 5
+def test_unavailable_for_good_is_told_after_five_tries():
+    with StubServer(unavailable=99) as server, PredictClient(server.target, "books") as client:
+        with pytest.raises(UserError, match="restarting"):
+            client.predict([b""])
+        assert len(server.requests) == 5
 
 
-def test_a_late_answer_and_a_wrong_one_are_told(scripted):
-    with PredictClient(scripted(_Scripted(0, delay=1.0)), "books", timeout=0.2) as client:
+def test_a_late_answer_and_a_wrong_one_are_told():
+    with StubServer(delay=1.0) as server, PredictClient(server.target, "books", timeout=0.2) as client:
         with pytest.raises(UserError, match="within 0.2 s"):
             client.predict([b""])
-    with (
-        PredictClient(scripted(_Scripted(0)), "books") as client,
-        pytest.raises(UserError, match="1 values as probability where 2 values"),
-    ):
-        client.predict([b"", b""])
+    with StubServer(values=[0.25]) as server, PredictClient(server.target, "books") as client:
+        with pytest.raises(UserError, match="1 values as probability where 2 values"):
+            client.predict([b"", b""])
+
+
+def test_asks_for_a_version_or_a_label(target):
+    with StubServer() as server:
+        for options in ({}, {"version": 0}, {"version_label": "canary"}):
+            with PredictClient(server.target, "books", **options) as client:
+                client.predict([b""])
+                client.rank(SPEC, {"age": 3}, [{"book": "b1"}])
+        specs = [request.model_spec for request in server.requests]
+    assert [(s.HasField("version"), s.version.value, s.version_label) for s in specs] == 2 * [
+        (False, 0, "")] + 2 * [(True, 0, "")] + 2 * [(False, 0, "canary")]
+    for options in ({"version": 1}, {"version_label": "stable"}):
+        with PredictClient(target, "books", **options) as client:
+            assert client.predict([b""]).tolist() == [0.5]
+    for options, words in (({"version": 7}, "version 7"), ({"version_label": "canary"}, "canary")):
+        with PredictClient(target, "books", **options) as client, pytest.raises(UserError, match=words):
+            client.predict([b""])
+
+
+def test_a_version_that_can_be_none_is_told():
+    with pytest.raises(UserError, match="version 3 and label 'stable': a call asks for one of the two"):
+        PredictClient("127.0.0.1:1", version=3, version_label="stable")
+    for version in (-1, 1 << 63):
+        with pytest.raises(UserError, match=f"version {version}: must be a whole number of 0 or more"):
+            PredictClient("127.0.0.1:1", version=version)
 
 
 def test_renders_tables_json_and_csv():
@@ -370,8 +370,10 @@ def test_renders_tables_json_and_csv():
         render(rows, "xml")
 
 
-def test_starts_without_tensorflow():
+@pytest.mark.parametrize("modules", [
+    "serving.client, serving.file_requests, serving.render", "serving.async_client", "serving.client_tls"])
+def test_starts_without_tensorflow(modules):
     heavy = {"tensorflow", "tfx", "keras"}
-    code = f"import sys, serving.file_requests, serving.render; print(sorted({heavy!r} & set(sys.modules)))"
+    code = f"import sys, {modules}; print(sorted({heavy!r} & set(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (result.stdout.strip(), result.stderr) == ("[]", "")

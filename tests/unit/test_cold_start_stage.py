@@ -36,7 +36,7 @@ class Stage:
     def __init__(self, folder):
         random = np.random.default_rng(0)
         self.spec = SPEC
-        self.config = types.SimpleNamespace(max_tokens=16, text_form="prose")
+        self.config = types.SimpleNamespace(max_tokens=16, text_form="prose", model_name="films")
         self.lines = []
         self.progress = self.lines.append
         self.vectors = random.normal(size=(FILMS + 2, WIDTH)).astype("float32")
@@ -123,7 +123,8 @@ def test_the_stage_exports_the_student_with_its_new_rows(stage, monkeypatch, tmp
     stage.new_ctr_model = lambda: stage.student
     monkeypatch.setattr(cold_start.Stage, "from_fn_args", lambda fn_args, name: stage)
     monkeypatch.setattr(cold_start, "restore_weights", lambda model, folder: None)
-    monkeypatch.setattr(cold_start, "export_ctr_model", lambda *arguments: exported.append(arguments))
+    monkeypatch.setattr(
+        cold_start, "export_ctr_model", lambda *arguments, **options: exported.append((arguments[-1], options)))
     catalogue = tmp_path / "items.csv"
     runs = [tmp_path / "1", tmp_path / "2"]
     for run, base_run, text in ((runs[0], None, None), (runs[1], runs[0], "film_id,price\nf1,2\nnew,5\n,1\n")):
@@ -131,9 +132,14 @@ def test_the_stage_exports_the_student_with_its_new_rows(stage, monkeypatch, tmp
         stage.config.cold_start = types.SimpleNamespace(catalogue=str(catalogue) if text else None, side="item")
         cold_start.run_fn(types.SimpleNamespace(
             custom_config={"base_run": base_run and str(base_run)}, model_run_dir=str(run), serving_model_dir="out"))
-    first, second = (arguments[-1]["film_id"] for arguments in exported)
+    first, second = (catalogue["film_id"] for catalogue, _ in exported)
     assert list(first) == ["f40", "f41"] and list(second) == ["f40", "f41", "new"]
     for value, row in first.items():
         np.testing.assert_array_equal(second[value], row)
     np.testing.assert_allclose(second["new"], stage.told[5], atol=0.05)
     assert list(CatalogueRows.load(str(runs[1])).rows["film_id"]) == ["f40", "f41", "new"]
+    for _, options in exported:
+        assert options["model_name"] == "films"
+        # The rows of the training split, for requests to warm up with.
+        assert [row["film_id"] for row in options["warmup_rows"][:2]] == [[b"f0"], [b"f1"]]
+        assert len(options["warmup_rows"]) == 6 * FILMS + 1

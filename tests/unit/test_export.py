@@ -106,6 +106,10 @@ def test_specification_lies_beside_the_model_without_the_logs_place(export_dir):
     assert DatasetSpec.from_json(text).features == SPEC.features
 
 
+def test_without_rows_there_is_nothing_to_warm_up_with(export_dir):
+    assert os.listdir(os.path.join(export_dir, "assets.extra")) == ["dataset.json"]
+
+
 # New and known values, in the features themselves, in a history and in a set.
 COLD = [
     {"reader": [b"ann"], "age": [31.0], "lately": [b"new", b"b1"], "book": [b"new"], "topics": [b"sea"]},

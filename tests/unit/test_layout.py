@@ -71,6 +71,14 @@ def test_one_pushed_model(tmp_path):
         find_serving(tmp_path, "books", "wide")
 
 
+def test_deployment_files_are_no_pushed_model(tmp_path):
+    served = _push(tmp_path, "books", "7")
+    deployment = RunLayout.below(tmp_path, "books").deployment("7")
+    assert deployment == tmp_path / "books" / "deployment" / "7"
+    deployment.mkdir(parents=True)
+    assert find_serving(tmp_path) == served
+
+
 def test_several_pushed_models(tmp_path):
     _push(tmp_path, "books")
     films, wide = _push(tmp_path, "films"), _push(tmp_path, "films", "wide")

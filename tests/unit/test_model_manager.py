@@ -17,7 +17,7 @@ from serving.model_manager import ModelManager
 from serving.model_versions import ModelVersions
 from serving.request_error import RequestError
 from serving.version_policy import VersionPolicy
-from serving.warm_up import REQUESTS
+from serving.warmup_requests import WARMUP_FILE
 from tests.unit import served_model
 
 STATE = get_model_status_pb2.ModelVersionStatus.State
@@ -148,7 +148,7 @@ def test_a_reload_that_cannot_be_done_changes_nothing(push, tmp_path):
 
 
 def _with_requests(folder, *logs):
-    path = os.path.join(folder, REQUESTS)
+    path = os.path.join(folder, WARMUP_FILE)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with tf.io.TFRecordWriter(path) as writer:
         for log in logs:

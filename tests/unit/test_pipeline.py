@@ -4,7 +4,7 @@ import pytest
 from tfx.orchestration import metadata
 
 from models.spec.dataset_spec import DatasetSpec
-from pipeline.config import RunConfig
+from pipeline.config import SERVING_IMAGE, RunConfig
 from pipeline.pipeline import create_pipeline
 
 SPEC = DatasetSpec.parse(
@@ -53,6 +53,15 @@ def test_a_benchmark_needs_what_stands_before_the_first_trainer(tmp_path):
         "TextEncoder", "Transform"}
 
 
+def test_deployment_files_are_written_last_and_where_they_are_asked_for(tmp_path):
+    found = nodes(tmp_path, deployment_dir=str(tmp_path / "deployment"))
+    assert list(found)[-2:] == ["Pusher", "ServingConfig"]
+    assert found["ServingConfig"].upstream_nodes == {found["Pusher"]}
+    assert found["ServingConfig"].exec_properties == {
+        "model_name": "serving", "image": SERVING_IMAGE, "serving_dir": str(tmp_path / "serving"),
+        "deployment_dir": str(tmp_path / "deployment")}
+
+
 def test_infra_validation_stands_before_the_push(tmp_path):
     found = nodes(tmp_path, infra_validation=True)
     assert found["InfraValidator"] in found["Pusher"].upstream_nodes
@@ -73,6 +82,20 @@ def test_cold_start_reads_the_rows_of_all_splits_and_the_student(tmp_path):
     properties = found["ColdStart"].exec_properties
     assert json.loads(properties["train_args"])["splits"] == ["train"]
     assert json.loads(properties["eval_args"])["splits"] == ["validation", "test"]
+
+
+@pytest.mark.parametrize("settings", [[], ["cold_start.enabled=false"], ["text_mode=finetune"]])
+def test_the_student_is_warmed_up_with_what_ingestion_wrote(tmp_path, settings):
+    found = nodes(tmp_path, settings)
+    raw = found["DistillationTrainer"].inputs["raw_examples"]
+    assert (raw.producer_component_id, raw.output_key) == ("ExampleGen", "examples")
+    # Nothing that is not served last is.
+    assert all("raw_examples" not in found[n].inputs for n in ("AlignmentTrainer", "PlainTrainer"))
+
+
+def test_only_the_last_export_knows_the_models_name(tmp_path):
+    first, second = nodes(tmp_path), nodes(tmp_path, ["model_name=shop"])
+    assert {n for n in first if first[n].exec_properties != second[n].exec_properties} == {"ColdStart"}
 
 
 def test_a_schema_can_be_imported(tmp_path):

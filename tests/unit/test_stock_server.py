@@ -21,12 +21,12 @@ from tests.unit.certificates import Authority
 
 ROOT = pathlib.Path(stock_server.__file__).parents[1]
 # Takes the flags that are told, and serves; what a container would see is looked for where it was mounted.
-STAND_IN = f"""#!{sys.executable}
+STAND_IN = f"""#!{sys.executable} -Wignore
 import dataclasses, os, pathlib, sys
 sys.path.insert(0, {str(ROOT)!r})
 pathlib.Path(os.environ["TOLD"]).write_text("\\n".join(sys.argv[1:]))
-mounts = dict(reversed(v.removesuffix(":ro").split(":")) for o, v in zip(sys.argv, sys.argv[2:]) if o == "-v")
-ports = dict(reversed(v.rsplit(":", 1)) for o, v in zip(sys.argv, sys.argv[2:]) if o == "-p")
+mounts = dict(reversed(v.removesuffix(":ro").split(":")) for o, v in zip(sys.argv, sys.argv[1:]) if o == "-v")
+ports = dict(reversed(v.rsplit(":", 1)) for o, v in zip(sys.argv, sys.argv[1:]) if o == "-p")
 flags = dict(a[2:].split("=", 1) for a in sys.argv if a.startswith("--") and "=" in a)
 def outside(path):
     for inside, folder in mounts.items():
@@ -80,6 +80,7 @@ def test_it_is_announced_when_it_answers_and_ends_with_a_signal(base_path, envir
     process = _serve(base_path, environment, image, tmp_path / "port")
     try:
         line = process.stdout.readline().strip()
+        assert line, process.communicate(timeout=60)[1]
         port = (tmp_path / "port").read_text().strip()
         where = image or tmp_path / "bin" / "tensorflow_model_server"
         assert line == f"serving books on {'127.0.0.1' if image else '0.0.0.0'}:{port} by {where}"

@@ -60,6 +60,12 @@ def test_vectors_say_whether_their_language_model_was_adapted(tmp_path, monkeypa
     assert model.get_int_custom_property("language_model_adapted") == adapted
 
 
+def test_raw_examples_are_handed_on(tmp_path, monkeypatch):
+    raw = artifact(standard_artifacts.Examples, tmp_path / "raw", ["train", "test"])
+    given, _ = trained(tmp_path, monkeypatch, {"backbone": "autoint"}, raw_examples=raw)
+    assert (given["raw_examples"], given["base_run"]) == (str(tmp_path / "raw"), None)
+
+
 def test_a_model_without_text_says_nothing_of_it(tmp_path, monkeypatch):
     _, model = trained(tmp_path, monkeypatch, {"backbone": "autoint"})
     assert not model.has_custom_property("language_model_adapted")
