@@ -89,7 +89,7 @@ def _benchmark(options: argparse.Namespace) -> None:
     present = _peers(options) if "peers" in options.parts else []
     with quiet_run("serving", options, spec.name) as (layout, output), tempfile.TemporaryDirectory() as folder:
         # TFX takes 20 to 40 seconds to import, so wrong arguments have been refused before.
-        from benchmarks import serving_table
+        from benchmarks import serving_latency, serving_overload, serving_table
         from benchmarks.journal import Journal
         from benchmarks.report import machine
         from benchmarks.serving_case import CANDIDATES
@@ -109,18 +109,12 @@ def _benchmark(options: argparse.Namespace) -> None:
         plural = "s" if options.rounds > 1 else ""
         with ServingSetup(model, journal, task, options.requests, options.rounds) as setup:
             if "latency" in options.parts:
-                from benchmarks import serving_latency
-
                 parts += [_LATENCY.format(rounds=options.rounds, s=plural),
                           serving_table.latency(serving_latency.measure(setup))]
             if "overload" in options.parts:
-                from benchmarks import serving_overload
-
                 parts += [_OVERLOAD.format(seconds=options.overload_seconds),
                           serving_table.overload(serving_overload.overload(setup, options.overload_seconds))]
             if "soak" in options.parts:
-                from benchmarks import serving_overload
-
                 parts += [_SOAK.format(minutes=options.soak_minutes),
                           serving_table.soak(serving_overload.soak(setup, options.soak_minutes))]
         if "peers" in options.parts:

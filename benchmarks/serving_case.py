@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 
 from models.spec.dataset_spec import DatasetSpec
 from serving import request_tensors, rows, wire
-from serving.client import INDEX, PROBABILITY
-from serving.signature_names import DEFAULT, ITEM, PREDICT_COLUMNS, RANK_TOP_K, TOP_K
+from serving.predict_calls import INDEX, PROBABILITY, PredictCalls
+from serving.row_reader import RowReader
+from serving.signature_names import DEFAULT, ITEM, PREDICT_COLUMNS, RANK_TOP_K
 
 CANDIDATES = 500
 BEST = 10
@@ -62,20 +63,19 @@ class ServingCase:
         user = {column: value for column, value in chosen[0].items() if column not in of_item}
         return [{**row, **user} for row in chosen]
 
-    def request(self, spec: DatasetSpec, model: str, chosen: Sequence[Row]):
-        """The `PredictRequest` of some rows, put together as the client does it."""
-        request = wire.PredictRequest()
+    def request(self, spec: DatasetSpec, model: str, chosen: Sequence[Row]) -> wire.PredictRequest:
+        """The request of some rows, put together by the client's own parts."""
+        calls = PredictCalls("", model, batch_size=self.rows)
+        if self.signature == DEFAULT:
+            (request,) = calls.of_examples(rows.to_examples(spec, [("the row", row) for row in chosen]))
+            return request
+        if self.signature == RANK_TOP_K:
+            return calls.of_ranking(spec, chosen[0], chosen, BEST, ())
+        request = wire.PredictRequest(output_filter=self.outputs)
         request.model_spec.name = model
         request.model_spec.signature_name = self.signature
-        request.output_filter.extend(self.outputs)
-        if self.signature == DEFAULT:
-            request_tensors.add_examples(request, "examples", [rows.to_example(spec, row) for row in chosen])
-        elif self.signature == PREDICT_COLUMNS:
-            _add(request, spec, spec.model_features, chosen)
-        else:
-            _add(request, spec, [f for f in spec.model_features if f.side != ITEM], chosen[:1])
-            _add(request, spec, [f for f in spec.model_features if f.side == ITEM], chosen)
-            request_tensors.add_int(request, TOP_K, BEST)
+        reader = RowReader(spec)
+        request_tensors.add_columns(request, spec.model_features, [reader.values(row) for row in chosen])
         return request
 
     def read(self, response: bytes) -> dict[str, list[float]]:
@@ -103,11 +103,6 @@ class ServingCase:
                 self.read(response)
             found.append(time.perf_counter() - started)
         return found
-
-
-def _add(request, spec: DatasetSpec, features, chosen: Sequence[Row]) -> None:
-    if features:
-        request_tensors.add_columns(request, features, [rows.to_values(spec, row, features) for row in chosen])
 
 
 CASES = {

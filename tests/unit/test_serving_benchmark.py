@@ -31,7 +31,7 @@ def test_a_ranking_and_the_naive_ways_ask_the_same():
     rows = ranking.log_rows(SPEC, LOG, 1)
     request = ranking.request(SPEC, "books", rows)
     assert _texts(request, "book") == [b"b3", b"b4", b"b0"] and _texts(request, "reader") == [b"r3"]
-    assert request.inputs["k"].int_val == [10] and sorted(request.output_filter) == ["index", "probability"]
+    assert request.inputs["k"].int_val == [3] and sorted(request.output_filter) == ["index", "probability"]
     columns = ServingCase("", PREDICT_COLUMNS, 3, one_user=True)
     repeated = columns.request(SPEC, "books", columns.log_rows(SPEC, LOG, 1))
     assert _texts(repeated, "book") == _texts(request, "book") and _texts(repeated, "reader") == [b"r3"] * 3
