@@ -95,7 +95,7 @@ class ServingModel:
         try:
             served = find_serving(layout.root.parent, layout.root.name, config.model_name)
         except UserError:
-            _export(graph, spec, config, directory)
+            _export(graph, spec, config, directory, _train_rows(examples))
             origin = (f"exported by this benchmark: {config.backbone} with its initial weights, since only time is "
                       "measured")
         else:
@@ -118,9 +118,10 @@ class ServingModel:
             "features": [{"name": name, "side": "item" if name in _OF_ITEM else "user", "kind": "categorical",
                           "min_count": 1, "text": False} for name in log.columns]})
         directory = _version(root, spec.name, config.model_name)
-        _export(_graph_of_ids(log, spec, root / "transform"), spec, config, directory)
         columns = {name: ids[:_MOST_ROWS].tolist() for name, ids in log.columns.items()}
         rows = [dict(zip(columns, map(str, values))) for values in zip(*columns.values())]
+        examples = [{name: [value.encode()] for name, value in row.items()} for row in rows]
+        _export(_graph_of_ids(log, spec, root / "transform"), spec, config, directory, examples)
         return cls(root, directory, spec, rows, "exported by this benchmark")
 
 
@@ -143,7 +144,8 @@ def _prepared(spec, config, layout, data_dir) -> tuple[str, str]:
     return inspection.uri(_TRANSFORM, "transform_graph"), inspection.uri("ExampleGen", "examples")
 
 
-def _export(graph: str, spec: DatasetSpec, config: RunConfig, directory: pathlib.Path) -> None:
+def _export(graph: str, spec: DatasetSpec, config: RunConfig, directory: pathlib.Path, rows: list[dict]) -> None:
+    """Writes a model as the pipeline does, with warm-up requests of the rows."""
     import keras
     import tensorflow_transform as tft
 
@@ -155,7 +157,13 @@ def _export(graph: str, spec: DatasetSpec, config: RunConfig, directory: pathlib
     tft_output = tft.TFTransformOutput(graph)
     model = CTRModel(fields(spec, tft_output), backbone=config.backbone, embedding_dim=config.embedding_dim,
                      backbone_options=config.backbone_options, history_pooling=config.history_pooling)
-    export_ctr_model(model, tft_output, spec, str(directory))
+    export_ctr_model(model, tft_output, spec, str(directory), warmup_rows=rows, model_name=config.model_name)
+
+
+def _train_rows(examples: str) -> list[dict[str, list]]:
+    from pipeline.run_fns.warmup_rows import of_raw_examples
+
+    return of_raw_examples(examples)
 
 
 def _decoded(examples: str) -> list[dict[str, list]]:
