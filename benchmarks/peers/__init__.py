@@ -50,8 +50,16 @@ def install(folder: pathlib.Path, peer: str, python: str) -> None:
 
 def commands(folder: pathlib.Path, peer: str) -> dict[str, list[str]]:
     """The ways to run a peer: shown name to what the paths of job and model follow; it sees nothing of this project."""
-    command = [str(folder / PEERS[peer] / "bin" / "python"), "-I", str(_HERE / f"train_{PEERS[peer]}.py")]
-    return {name: [*command, *arguments] for name, arguments in _WAYS[peer].items()}
+    return {name: [*_command(folder, peer, "train"), *arguments] for name, arguments in _WAYS[peer].items()}
+
+
+def predict_command(folder: pathlib.Path, peer: str) -> list[str]:
+    """What the path of the job follows, to time a peer's predictions."""
+    return _command(folder, peer, "predict")
+
+
+def _command(folder: pathlib.Path, peer: str, script: str) -> list[str]:
+    return [str(folder / PEERS[peer] / "bin" / "python"), "-I", str(_HERE / f"{script}_{PEERS[peer]}.py")]
 
 
 def _requirements(peer: str) -> pathlib.Path:

@@ -33,19 +33,23 @@ class Timer(Callback):
         self.seconds.append(time.perf_counter() - self._start)
 
 
+def build(job, name):
+    """AutoInt or DCNv2 of the sizes that the job says."""
+    columns = [SparseFeat(field, size, job["embedding_dim"]) for field, size in job["num_ids"].items()]
+    common = {"dnn_hidden_units": job["hidden_units"], "dnn_dropout": job["dropout"], "dnn_use_bn": True,
+              "l2_reg_embedding": 0, "seed": job["seed"]}
+    if name == "autoint":
+        return AutoInt([], columns, att_layer_num=job["num_layers"], att_head_num=job["num_heads"], **common)
+    return DCN([], columns, cross_num=job["num_layers"], cross_parameterization="matrix", l2_reg_linear=0,
+               l2_reg_cross=0, **common)
+
+
 def main():
     with open(sys.argv[1], encoding="utf-8") as file:
         job = json.load(file)
     torch.set_num_threads(job["threads"])
     arrays = dict(np.load(job["arrays"]))
-    columns = [SparseFeat(name, size, job["embedding_dim"]) for name, size in job["num_ids"].items()]
-    common = {"dnn_hidden_units": job["hidden_units"], "dnn_dropout": job["dropout"], "dnn_use_bn": True,
-              "l2_reg_embedding": 0, "seed": job["seed"]}
-    if sys.argv[2] == "autoint":
-        model = AutoInt([], columns, att_layer_num=job["num_layers"], att_head_num=job["num_heads"], **common)
-    else:
-        model = DCN([], columns, cross_num=job["num_layers"], cross_parameterization="matrix", l2_reg_linear=0,
-                    l2_reg_cross=0, **common)
+    model = build(job, sys.argv[2])
     optimizer = (
         torch.optim.Adam(model.parameters(), lr=job["learning_rate"]) if job["optimizer"] == "adam" else
         torch.optim.AdamW(model.parameters(), lr=job["learning_rate"], weight_decay=job["weight_decay"]))

@@ -97,12 +97,8 @@ class DCNv2(Timed):
         return self.crosses(flat)
 
 
-def main():
-    workers, path, name = sys.argv[1:]
-    with open(path, encoding="utf-8") as file:
-        job = json.load(file)
-    torch.set_num_threads(job["threads"])
-    seed_everything(job["seed"])
+def features(job):
+    """FuxiCTR's description of the job's fields."""
     feature_map = FeatureMap("speed", "")
     feature_map.default_emb_dim = job["embedding_dim"]
     feature_map.labels = ["label"]
@@ -110,6 +106,16 @@ def main():
         feature_map.features[field] = {"source": "", "type": "categorical", "vocab_size": size}
     feature_map.num_fields = feature_map.get_num_fields()
     feature_map.set_column_index()
+    return feature_map
+
+
+def main():
+    workers, path, name = sys.argv[1:]
+    with open(path, encoding="utf-8") as file:
+        job = json.load(file)
+    torch.set_num_threads(job["threads"])
+    seed_everything(job["seed"])
+    feature_map = features(job)
     data, _ = RankDataLoader(
         feature_map, "train", train_data=job["arrays"], batch_size=job["batch_size"], shuffle=True,
         num_workers=int(workers))

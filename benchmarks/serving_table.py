@@ -1,0 +1,162 @@
+"""What the benchmark of serving measured, as tables and as targets that are reached or not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from benchmarks.serving_case import CASES
+from benchmarks.serving_latency import CLIENTS, EMPTY
+from benchmarks.serving_overload import TIMES
+from benchmarks.serving_peers import BARE, ROWS, SERVED, WAYS
+
+RANK_TARGET, OVERHEAD_TARGET = 10.0, 1.0
+_EMPTY_NAME = "an empty call (health check)"
+_NAIVE = {"hundred": ("naive_hundred",), "hundred_columns": ("naive_hundred",),
+          "rank": ("naive_rank", "naive_rank_columns")}
+_CELLS = ("question", "asked by", "p50 ms", "p90 ms", "p99 ms", "a second", "p50 to bare", "server's CPU ms",
+          "clients' CPU ms", "questions")
+_OVERHEADS = ("question", "bare p50 ms", "served p50 ms", "own overhead ms", "of it, an empty call ms",
+              "our client, building and reading ms", "target: overhead under 1 ms")
+
+
+def latency(results: Mapping[str, Mapping]) -> str:
+    """Latencies and throughput, overhead, and the naive ways; `results` as `serving_latency.measure` returns them."""
+    lines = _head(_CELLS)
+    for name in (*CASES, EMPTY):
+        shown = _EMPTY_NAME if name == EMPTY else CASES[name].name
+        bare = results[name].get("bare", {})
+        for threads, cell in bare.items():
+            lines.append(_line([
+                shown, f"bare, {_counted(threads, 'thread')}", *_times(cell), f"{cell['per_second']:,.0f}",
+                "" if threads > 1 else "1.00", "", "", f"{cell['count']:,}"]))
+        for clients, cell in results[name]["served"].items():
+            lines.append(_line([
+                shown, _counted(clients, "client"), *_times(cell), f"{cell['per_second']:,.0f}",
+                f"{cell['p50'] / bare[1]['p50']:.2f}" if bare else "", f"{cell['server_cpu']:.2f}",
+                f"{cell['client_cpu']:.2f}", f"{cell['count']:,}"]))
+    return "\n\n".join(["\n".join(lines), "### The server's own overhead", _overheads(results), "### The naive ways",
+                        _naive(results), _rank_verdict(results)])
+
+
+def overload(result: Mapping) -> str:
+    """What came of a load that is several times what the server can do."""
+    latency = result["latency"]
+    lines = [
+        f"Sustained in closed loops: {result['sustained']:,.0f} requests a second. Offered: {TIMES} times that, "
+        f"{result['offered']:,.0f}; sent: {result['rate']:,.0f} a second, {result['sent']:,} in all, of which "
+        f"{result['late']:,} left more than 10 ms after they were due.", "",
+        *_head(("of those sent", "share", "target")),
+        _line(["answered", f"{result['answered']:.1%}", ""]),
+        _line(["shed, RESOURCE_EXHAUSTED", f"{result['shed']:.1%}", ""]),
+        _line(["any other failure", f"{result['failed']:.1%}", f"none: {_said(result['failed'] == 0)}"]), "",
+        f"Status codes: {_statuses(result['statuses'])}. Answered: {result['answered_per_second']:,.0f} a second, "
+        f"{result['answered_per_second'] / result['sustained']:.2f} times the sustained rate."]
+    if latency:
+        lines.append(f"Latency of those answered: p50 {latency['p50']:.1f} ms, p90 {latency['p90']:.1f} ms, p99 "
+                     f"{latency['p99']:.1f} ms.")
+    return "\n".join(lines)
+
+
+def soak(result: Mapping) -> str:
+    """What came of minutes of load."""
+    latency, pushed = result["latency"], result["pushed"]
+    seen = sum(version in result["seen"] for version in pushed)
+    rise = "– (too few looks)" if result["slope"] is None else f"{result['slope']:+.2f} MiB a minute"
+    return "\n".join([
+        f"{result['requests']:,} requests, {result['rate']:,.0f} a second (sustained: {result['sustained']:,.0f}), "
+        f"{result['late']:,} sent late; failures: {result['failures']:,} (target: none: "
+        f"{_said(result['failures'] == 0)}); status codes: {_statuses(result['statuses'])}. Latency: p50 "
+        f"{latency['p50']:.1f} ms, p90 {latency['p90']:.1f} ms, p99 {latency['p99']:.1f} ms.",
+        f"Versions pushed meanwhile: {len(pushed)}, of which {seen} answered.",
+        f"The server's resident memory, without its first minute: {rise}.", "",
+        *_head(("minute", "MiB")), *(_line([f"{at:.4g}", f"{mib:,.0f}"]) for at, mib in result["memory"])])
+
+
+def beside_peers(result: Mapping) -> str:
+    """Latencies beside the other libraries, and whether ours are lower."""
+    cells = result["latency"]
+    lines = _head(("contender", "rows", "p50 ms", "p90 ms", "p99 ms", "rows/s", "p50 to ours over gRPC", "calls"))
+    for name, by_rows in cells.items():
+        for rows, cell in by_rows.items():
+            lines.append(_line([name, rows, *_times(cell), f"{1000 * rows / cell['p50']:,.0f}",
+                                f"{cell['p50'] / _best(cells, SERVED, rows):.2f}", f"{cell['count']:,}"]))
+    sizes = ", ".join(f"{name} {number:,}" for name, number in result["parameters"].items())
+    return "\n".join([*lines, "", f"Parameters: {sizes}.", "", *_peer_verdicts(cells)])
+
+
+def _overheads(results: Mapping[str, Mapping]) -> str:
+    lines = _head(_OVERHEADS)
+    empty = results[EMPTY]["served"][1]["p50"]
+    for name, case in CASES.items():
+        if case.calls == 1:
+            bare, served = results[name]["bare"][1]["p50"], results[name]["served"][1]["p50"]
+            lines.append(_line([
+                case.name, f"{bare:.2f}", f"{served:.2f}", f"{served - bare:.2f}", f"{empty:.2f}",
+                f"{results[name]['client']['work']['p50']:.2f}", _said(served - bare < OVERHEAD_TARGET)]))
+    return "\n".join(lines)
+
+
+def _naive(results: Mapping[str, Mapping]) -> str:
+    lines = _head((
+        "question", "naive way", "clients", "p50 ms", "naive p50 ms", "naive to ours", "throughput, ours to naive"))
+    for name, ways in _NAIVE.items():
+        for way in ways:
+            for clients in CLIENTS:
+                ours, theirs = (results[n]["served"][clients] for n in (name, way))
+                lines.append(_line([
+                    CASES[name].name, CASES[way].name.removeprefix("naive: "), clients, f"{ours['p50']:.2f}",
+                    f"{theirs['p50']:.2f}", f"{theirs['p50'] / ours['p50']:.1f}",
+                    f"{ours['per_second'] / theirs['per_second']:.1f}"]))
+    return "\n".join(lines)
+
+
+def _rank_verdict(results: Mapping[str, Mapping]) -> str:
+    p99 = results["rank"]["served"][1]["p99"]
+    return (f"Target: {CASES['rank'].name}, p99 under {RANK_TARGET:g} ms with one client: "
+            f"{_said(p99 < RANK_TARGET)} ({p99:.2f} ms).")
+
+
+def _peer_verdicts(cells: Mapping[str, Mapping]) -> list[str]:
+    peers = {name: by_rows for name, by_rows in cells.items() if name not in SERVED and name not in BARE}
+    lines = []
+    for rows in ROWS if peers else ():
+        parts = []
+        for kind, ours in (("over gRPC", SERVED), ("bare", BARE)):
+            for way, shown in WAYS.items():
+                # Of either way the fastest peer: to be ahead of it is to be ahead of all.
+                of_way = {n: c for n, c in peers.items() if n.endswith(WAYS["forward"]) == (way == "forward")}
+                name = min(of_way, key=lambda n: of_way[n][rows]["p50"])
+                ahead = of_way[name][rows]["p50"] / _best(cells, ours, rows)
+                parts.append(f"{kind} ahead of {name}'s `predict`: {_said(ahead > 1)} ({ahead:.2f})" if not shown else
+                             f"{kind} ahead of {name}: {_said(ahead > 1)} ({ahead:.2f})")
+        lines.append(f"* {_counted(rows, 'row')}: {'; '.join(parts)}.")
+    return lines
+
+
+def _best(cells: Mapping[str, Mapping], names, rows: int) -> float:
+    """The lower p50 of the two forms in which rows are sent."""
+    return min(cells[name][rows]["p50"] for name in names)
+
+
+def _times(cell: Mapping) -> list[str]:
+    return [f"{cell[p]:.2f}" for p in ("p50", "p90", "p99")]
+
+
+def _statuses(found: Mapping[str, int]) -> str:
+    return ", ".join(f"{status} {count:,}" for status, count in sorted(found.items())) or "none"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' if number > 1 else ''}"
+
+
+def _said(reached: bool) -> str:
+    return "yes" if reached else "no"
+
+
+def _head(columns: Sequence[str]) -> list[str]:
+    return [_line(columns), "|---" * len(columns) + "|"]
+
+
+def _line(cells: Sequence) -> str:
+    return f"| {' | '.join(map(str, cells))} |"
