@@ -31,11 +31,11 @@ def add(commands) -> None:
                        help="port of the REST API and the metrics, usually 8501; 0 takes a free one (default: none)")
     serve.add_argument("--port-file", metavar="FILE", help="write the gRPC port here once ready")
     serve.add_argument("--running", type=positive, metavar="N",
-                       help="requests worked on at once (default: two for each CPU core)")
+                       help="requests worked on at once (default: eight for each CPU core)")
     serve.add_argument("--waiting", type=int, default=64, metavar="N",
                        help="requests that wait besides; others are refused at once (default 64)")
-    serve.add_argument("--batch-rows", type=int, default=0, metavar="N",
-                       help="requests that come at the same time share a run of up to N rows (default 0: none do)")
+    serve.add_argument("--batch-rows", type=int, default=256, metavar="N",
+                       help="requests that come at the same time share a run of up to N rows (default 256; 0: none do)")
     serve.add_argument("--batch-wait-ms", type=float, default=0.0, metavar="MS",
                        help="how long the first of them waits for others (default 0)")
     serve.add_argument("--max-request-mb", type=positive, default=16, metavar="N",

@@ -20,7 +20,8 @@ class Admission:
     requests that would wait longer than their callers do would only take time from the others.
 
     Args:
-        running: requests worked on at once; two for each CPU core when None.
+        running: requests worked on at once; eight for each CPU core when None, so that there
+            are some to share a run, see `Batcher`.
         waiting: requests that wait besides; one more is answered RESOURCE_EXHAUSTED.
 
     Example:
@@ -32,7 +33,7 @@ class Admission:
     """
 
     def __init__(self, running: int | None = None, waiting: int = 64):
-        self._limit = running or 2 * len(os.sched_getaffinity(0))
+        self._limit = running or 8 * len(os.sched_getaffinity(0))
         self._most_waiting = waiting
         self._running = 0
         self._waiting = 0

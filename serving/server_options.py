@@ -35,7 +35,7 @@ class ServerOptions:
     rest_port: int | None = None
     running: int | None = None
     waiting: int = 64
-    batching: Batching = Batching()
+    batching: Batching = Batching(max_rows=256)
     max_message_bytes: int = 16 << 20
     poll_seconds: float = 1.0
     tls: ServerTls | None = None
