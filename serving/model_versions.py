@@ -161,7 +161,7 @@ class ModelVersions:
             self._loading = None
 
     def _files(self) -> dict[int, tuple]:
-        """Version number to its files, each with length and time of change."""
+        """Version number to its files, each with length and time of change; to none where it is loaded."""
         base_path = self.config.base_path
         if not tf.io.gfile.isdir(base_path):
             return {}
@@ -169,7 +169,12 @@ class ModelVersions:
         for entry in tf.io.gfile.listdir(base_path):
             name = entry.rstrip("/")
             folder = os.path.join(base_path, name)
-            if name.isdecimal() and tf.io.gfile.exists(os.path.join(folder, "saved_model.pb")):
+            if not name.isdecimal() or not tf.io.gfile.exists(os.path.join(folder, "saved_model.pb")):
+                continue
+            if int(name) in self._loaded:
+                # It is not read again. A look at every file, each second, would show in the slowest requests.
+                versions[int(name)] = ()
+            else:
                 versions[int(name)] = tuple(
                     (path, stat.length, stat.mtime_nsec)
                     for root, _, names in tf.io.gfile.walk(folder)

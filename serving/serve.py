@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
@@ -51,6 +52,9 @@ def serve(
     try:
         server = ModelServer(models, options)
         try:
+            # TensorFlow's modules stay: a collection that looks through all of them takes longer than a request.
+            gc.collect()
+            gc.freeze()
             bound = server.start()
             if port_file:
                 write_port(port_file, bound)
