@@ -15,8 +15,8 @@ from serving.request_error import RequestError
 MAX_ELEMENTS = 1 << 24
 
 
-def to_array(name: str, tensor, info) -> np.ndarray:
-    """Decodes one input of a request.
+def check_tensor(name: str, tensor, info) -> list[int]:
+    """Checks one input of a request.
 
     Args:
         name: the input's name in the signature, for errors.
@@ -24,7 +24,7 @@ def to_array(name: str, tensor, info) -> np.ndarray:
         info: the signature's `TensorInfo` of that input.
 
     Returns:
-        An array of the signature's dtype; strings are an object array of bytes.
+        Its shape.
 
     Raises:
         RequestError: INVALID_ARGUMENT, naming the input: dtype, shape or number of
@@ -45,14 +45,31 @@ def to_array(name: str, tensor, info) -> np.ndarray:
             raise RequestError.invalid(
                 f"input '{name}' has the shape {shape}, but {len(tensor.string_val)} values"
             )
-        return np.array(tensor.string_val, dtype=object).reshape(shape)
-    if tensor.tensor_content:
+    elif tensor.tensor_content:
         size = count * tf.dtypes.as_dtype(tensor.dtype).size
         if len(tensor.tensor_content) != size:
             raise RequestError.invalid(
                 f"input '{name}' has the shape {shape}, so {size} bytes, "
                 f"but {len(tensor.tensor_content)} bytes of content"
             )
+    return shape
+
+
+def to_array(name: str, tensor, info) -> np.ndarray:
+    """Decodes one input of a request.
+
+    Args:
+        name, tensor, info: as for `check_tensor`.
+
+    Returns:
+        An array of the signature's dtype; strings are an object array of bytes.
+
+    Raises:
+        RequestError: as `check_tensor`.
+    """
+    shape = check_tensor(name, tensor, info)
+    if tensor.dtype == types_pb2.DT_STRING:
+        return np.array(tensor.string_val, dtype=object).reshape(shape)
     try:
         return tf.make_ndarray(tensor)
     except (TypeError, ValueError) as error:

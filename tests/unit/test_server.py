@@ -381,3 +381,34 @@ def test_metrics_of_both_apis(server, stub):
         "ctrl:serving:waiting_requests 0.0",
     ):
         assert line in lines, text
+
+
+def test_many_strings_are_read_as_few_are(stub):
+    # Hundreds are not made Python objects; the answers and the refusals are the same.
+    rows = [raw_example.encode({"age": [float(i % 90)], "topics": [b"sea"]}) for i in range(400)]
+    logits = tf.make_ndarray(stub.Predict(_request(rows)).outputs["logit"])
+    np.testing.assert_allclose(logits, [0.1 * (i % 90) + 0.1 for i in range(400)], atol=1e-5)
+    rows[270] = b"\xff\xfe"
+    for request, words in [
+            (_request(rows), "input 'examples', row 270: is no serialized tf.train.Example"),
+            (_request([rows[:270]]), "input 'examples' has the shape [1, 270]; the signature wants [any]")]:
+        with pytest.raises(grpc.RpcError) as caught:
+            stub.Predict(request)
+        assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT and words in caught.value.details()
+
+
+def test_the_best_of_many_items(stub):
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name, request.model_spec.signature_name = "books", "rank_top_k"
+    topics = [[b"a", b"b"] if i in (7, 411) else [b"a", b""] for i in range(500)]
+    for name, value in {"k": np.int32(3), "reader": [b"ann"], "age": np.array([20], np.float32), "lately": [[b"b1"]],
+                        "book": [b"" if i == 411 else b"b%d" % i for i in range(500)], "topics": topics}.items():
+        request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+    answer = stub.Predict(request)
+    # Two topics beat one; a book without a name is last.
+    assert tf.make_ndarray(answer.outputs["index"]).tolist() == [7, 0, 1]
+    np.testing.assert_allclose(tf.make_ndarray(answer.outputs["logit"]), [2.3, 2.2, 2.2], atol=1e-5)
+    del request.inputs["topics"].string_val[-1]
+    with pytest.raises(grpc.RpcError) as caught:
+        stub.Predict(request)
+    assert "input 'topics' has the shape [500, 2], but 999 values" in caught.value.details()
