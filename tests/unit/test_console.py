@@ -83,8 +83,10 @@ def test_a_traceback_is_only_kept(log, capfd):
 
 
 _STUCK = """
-import pathlib, sys, threading, time
+import pathlib, signal, sys, threading, time
 from pipeline import console
+# Whoever runs the tests in the background may have it ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with console.quiet(pathlib.Path(sys.argv[1])) as logger, console.leave_on_interrupt("kept"):
     # Python waits for such a thread at its end.
     threading.Thread(target=time.sleep, args=(60,)).start()
@@ -112,10 +114,13 @@ def test_an_interrupt_ends_the_process_at_once_with_one_line(log):
 
 
 def test_the_interrupts_handler_is_restored():
-    before = signal.getsignal(signal.SIGINT)
-    with console.leave_on_interrupt("kept"):
-        assert signal.getsignal(signal.SIGINT) is not before
-    assert signal.getsignal(signal.SIGINT) is before
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with console.leave_on_interrupt("kept"):
+            assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_an_ignored_interrupt_stays_ignored():
