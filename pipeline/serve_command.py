@@ -8,7 +8,6 @@ from models.spec.errors import UserError
 from pipeline.command_arguments import add_root, add_served, find_served, positive
 
 _SERVERS = ("auto", "stock", "docker", "embedded")
-_STOCK = "tensorflow_model_server"
 
 
 def add(commands) -> None:
@@ -61,16 +60,17 @@ def _serve(options) -> None:
     if options.model_config and (options.labels or options.versions != "latest"):
         raise UserError("--versions and --label say what --model-config FILE says already; leave them out")
     served = None if options.model_config else find_served(options)
-    server = options.server
-    if server == "auto":
-        server = "stock" if shutil.which(_STOCK) else "embedded"
     console.set_environment()
     from serving.batcher import Batching
     from serving.model_config import ModelConfig, read_models
     from serving.server_options import ServerOptions
     from serving.server_tls import ServerTls
+    from serving.stock_server import PROGRAM, serve_stock
     from serving.version_policy import VersionPolicy
 
+    server = options.server
+    if server == "auto":
+        server = "stock" if shutil.which(PROGRAM) else "embedded"
     if served is None:
         models = read_models(options.model_config)
     else:
@@ -86,7 +86,6 @@ def _serve(options) -> None:
         serve(models, listening, port_file=options.port_file)
     else:
         from pipeline.config import SERVING_IMAGE
-        from serving.stock_server import serve_stock
 
         serve_stock(models, listening, image=SERVING_IMAGE if server == "docker" else None,
                     port_file=options.port_file)

@@ -100,10 +100,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
             )
         response = get_model_metadata_pb2.GetModelMetadataResponse()
         _describe(response.model_spec, request.model_spec, servable)
-        signatures = get_model_metadata_pb2.SignatureDefMap()
-        for name, signature in servable.signatures.items():
-            signatures.signature_def[name].CopyFrom(signature)
-        response.metadata[_SIGNATURES].Pack(signatures)
+        response.metadata[_SIGNATURES].Pack(servable.signature_map())
         return response
 
     def _classify(self, asked, given, answered) -> classification_pb2.ClassificationResult:

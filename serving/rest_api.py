@@ -8,7 +8,7 @@ import time
 import urllib.parse
 
 import orjson
-from tensorflow_serving.apis import get_model_metadata_pb2, model_pb2
+from tensorflow_serving.apis import model_pb2
 
 from serving import inference, json_values, rest_examples, rest_json
 from serving.request_error import RequestError
@@ -143,9 +143,6 @@ def _version(digits: str | None) -> int | None:
 def _metadata(model: str, servable: Servable) -> dict:
     spec = model_pb2.ModelSpec(name=model)
     spec.version.value = servable.version
-    signatures = get_model_metadata_pb2.SignatureDefMap()
-    for name, signature in servable.signatures.items():
-        signatures.signature_def[name].CopyFrom(signature)
     return {
         "model_spec": json_values.from_message(spec),
-        "metadata": {"signature_def": json_values.from_message(signatures)}}
+        "metadata": {"signature_def": json_values.from_message(servable.signature_map())}}

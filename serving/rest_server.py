@@ -14,10 +14,10 @@ from concurrent import futures
 import grpc
 from aiohttp import web
 
-from models.spec.errors import UserError
 from serving.request_error import RequestError
 from serving.rest_api import RestApi
 from serving.server_metrics import ServerMetrics
+from serving.server_options import cannot_listen
 
 _HTTP_STATUS = {
     grpc.StatusCode.INVALID_ARGUMENT: 400,
@@ -108,9 +108,7 @@ class RestServer:
         try:
             return listening.result()
         except OSError as error:
-            raise UserError(
-                f"cannot listen on {self._host}:{self._port}: is another server using the port? Port 0 takes a free one"
-            ) from error
+            raise cannot_listen(self._host, self._port) from error
 
     def stop(self, grace: float = 5.0) -> None:
         """Takes no new connections, and waits up to `grace` seconds for requests under way."""

@@ -13,6 +13,7 @@ import tensorflow as tf
 from google.protobuf import message
 from tensorflow.core.framework import tensor_pb2, types_pb2
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
+from tensorflow_serving.apis import get_model_metadata_pb2
 
 from serving.batcher import Batcher, Batching
 from serving.request_error import RequestError
@@ -70,9 +71,12 @@ class Servable:
             for name, signature in self.signatures.items()
         }
         graph.finalize()
-        self._batchers = {
-            name: Batcher(functools.partial(_run_arrays, run), batching)
-            for name, run in self._callables.items() if batching.max_rows and _has_rows(self.signatures[name])}
+        merged = {name for name, signature in self.signatures.items() if batching.max_rows and _has_rows(signature)}
+        self._array_callables = {
+            name: Batcher(functools.partial(_run_arrays, run), batching) if name in merged
+            else functools.partial(_run_arrays, run)
+            for name, run in self._callables.items()}
+        self._merged = merged
 
     def run(self, signature_name: str, inputs: Mapping, outputs: Sequence[str] = ()) -> dict[str, np.ndarray]:
         """Answers one request.
@@ -98,7 +102,7 @@ class Servable:
                 f"signature {name!r} has no output '{unknown[0]}'; there are: "
                 f"{', '.join(sorted(signature.outputs))}"
             )
-        if name in self._batchers and sum(len(tensor.string_val) for tensor in inputs.values()) <= _MANY_STRINGS:
+        if name in self._merged and sum(len(tensor.string_val) for tensor in inputs.values()) <= _MANY_STRINGS:
             arrays = {i: to_array(i, inputs[i], signature.inputs[i]) for i in sorted(signature.inputs)}
             return self.run_arrays(name, arrays, outputs)
         return self._run_messages(name, inputs, outputs)
@@ -115,13 +119,19 @@ class Servable:
             )
         return self.signatures[name]
 
+    def signature_map(self) -> get_model_metadata_pb2.SignatureDefMap:
+        """All signatures, as GetModelMetadata tells of them."""
+        found = get_model_metadata_pb2.SignatureDefMap()
+        for name, signature in self.signatures.items():
+            found.signature_def[name].CopyFrom(signature)
+        return found
+
     def run_arrays(
         self, name: str, arrays: Mapping[str, np.ndarray], outputs: Sequence[str] = ()
     ) -> dict[str, np.ndarray]:
         """Answers a request that is decoded and checked already; otherwise as `run`."""
         try:
-            run = self._batchers.get(name) or functools.partial(_run_arrays, self._callables[name])
-            values = run(*(arrays[i] for i in sorted(arrays)))
+            values = self._array_callables[name](*(arrays[i] for i in sorted(arrays)))
         except _REFUSED as error:
             raise RequestError.invalid(_explain(arrays, error)) from error
         return self._results(name, values, outputs)
@@ -131,11 +141,12 @@ class Servable:
         infos = self.signatures[name].inputs
         fed = []
         for i in sorted(inputs):
-            check_tensor(i, inputs[i], infos[i])
             if infos[i].dtype == types_pb2.DT_STRING and not inputs[i].tensor_content:
+                check_tensor(i, inputs[i], infos[i])
                 fed.append(inputs[i].SerializeToString())
             else:
-                fed.append(to_array(i, inputs[i], infos[i]))
+                array = to_array(i, inputs[i], infos[i])
+                fed.append(_message(array) if array.dtype == object else array)
         try:
             values = self._callables[name](*fed)
         except _REFUSED as error:

@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 import gc
-import os
-import signal
-import threading
 from collections.abc import Callable, Sequence
 
-from models.spec.errors import UserError
+from serving.foreground import print_at_once, stop_signals, write_port
 from serving.model_config import ModelConfig
 from serving.server import ModelServer
 from serving.server_options import ServerOptions
-
-
-def print_at_once(line: str) -> None:
-    """Prints a line."""
-    # Whoever waits for the line at the other end of a pipe would wait for a full buffer.
-    print(line, flush=True)
 
 
 def serve(
@@ -46,10 +37,7 @@ def serve(
     serve([ModelConfig("ctr", "serving/ctr")], ServerOptions(port=0), port_file="port.txt")
     ```
     """
-    stop = threading.Event()
-    signals = (signal.SIGTERM, signal.SIGINT)
-    previous = [signal.signal(number, lambda *_: stop.set()) for number in signals]
-    try:
+    with stop_signals() as stop:
         server = ModelServer(models, options)
         try:
             # TensorFlow's modules stay: a collection that looks through all of them takes longer than a request.
@@ -67,20 +55,3 @@ def serve(
             stop.wait()
         finally:
             server.stop(grace)
-    finally:
-        for number, handler in zip(signals, previous, strict=True):
-            signal.signal(number, handler)
-
-
-def write_port(port_file: str, port: int) -> None:
-    """Writes a port, renamed into place, so that nobody reads an empty file.
-
-    Raises:
-        UserError: it cannot be written.
-    """
-    try:
-        with open(f"{port_file}.tmp", "w", encoding="utf-8") as stream:
-            stream.write(f"{port}\n")
-        os.replace(f"{port_file}.tmp", port_file)
-    except OSError as error:
-        raise UserError(f"{port_file}: cannot be written: {error.strerror}") from error

@@ -15,7 +15,6 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from models.spec.errors import UserError
 from serving.admission import Admission
 from serving.guarded_calls import GuardedCalls
 from serving.model_config import ModelConfig
@@ -24,7 +23,7 @@ from serving.model_service import ModelService
 from serving.prediction_service import PredictionService
 from serving.rest_server import RestServer
 from serving.server_metrics import ServerMetrics
-from serving.server_options import ServerOptions
+from serving.server_options import ServerOptions, cannot_listen
 
 _SERVICES = (
     prediction_service_pb2.DESCRIPTOR.services_by_name["PredictionService"].full_name,
@@ -138,6 +137,5 @@ class ModelServer:
             error = raised
         # gRPC may answer with another port than the one that it was asked for.
         if error or self._options.port not in (0, port):
-            raise UserError(f"cannot listen on {address}: is another server using the port? Port 0 takes a free one"
-                            ) from error
+            raise cannot_listen(self._options.host, self._options.port) from error
         return port

@@ -50,3 +50,8 @@ class ServerOptions:
                                    ("batch wait", self.batching.wait_seconds, 0)):
             if value is not None and value < least:
                 raise UserError(f"{name} {value}: must be {least} or more")
+
+
+def cannot_listen(host: str, port: int) -> UserError:
+    """The error of an address that is not free."""
+    return UserError(f"cannot listen on {host}:{port}: is another server using the port? Port 0 takes a free one")

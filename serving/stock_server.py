@@ -7,19 +7,17 @@ import dataclasses
 import os
 import pathlib
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 
 from google.protobuf import text_encoding, text_format
 
 from models.spec.errors import UserError
+from serving.foreground import print_at_once, stop_signals, write_port
 from serving.model_config import ModelConfig, to_proto
-from serving.serve import print_at_once, write_port
 from serving.server_options import ServerOptions
 
 PROGRAM = "tensorflow_model_server"
@@ -66,36 +64,30 @@ def serve_stock(
     options = dataclasses.replace(
         options, port=options.port or _free_port(),
         rest_port=options.rest_port if options.rest_port != 0 else _free_port())
-    stop = threading.Event()
-    signals = (signal.SIGTERM, signal.SIGINT)
-    previous = [signal.signal(number, lambda *_: stop.set()) for number in signals]
-    try:
-        with tempfile.TemporaryDirectory() as folder, open(os.path.join(folder, "log"), "wb+") as log:
-            files = pathlib.Path(folder)
-            command = docker_command(models, options, files, image) if image else program_command(
-                models, options, files)
-            process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
-                                       env={"TF_CPP_MIN_LOG_LEVEL": "1", **os.environ})
-            with _ended(process, grace):
-                end = time.monotonic() + startup_seconds
-                while not stop.is_set() and not _answers(models, options):
-                    if process.poll() is not None or time.monotonic() > end:
-                        what = "ended" if process.poll() is not None else f"did not answer in {startup_seconds:g} s"
-                        raise UserError(f"{' '.join(command)}: {what}:\n{_last_words(log)}")
-                    stop.wait(0.2)
-                if not stop.is_set():
-                    if port_file:
-                        write_port(port_file, options.port)
-                    where = image or shutil.which(PROGRAM)
-                    host = options.host if image else "0.0.0.0"
-                    announce(f"serving {', '.join(m.name for m in models)} on {host}:{options.port} by {where}")
-                while not stop.wait(0.2):
-                    if process.poll() is not None:
-                        raise UserError(f"{' '.join(command)}: ended with status {process.returncode}:\n"
-                                        f"{_last_words(log)}")
-    finally:
-        for number, handler in zip(signals, previous, strict=True):
-            signal.signal(number, handler)
+    with (stop_signals() as stop, tempfile.TemporaryDirectory() as folder,
+          open(os.path.join(folder, "log"), "wb+") as log):
+        files = pathlib.Path(folder)
+        command = docker_command(models, options, files, image) if image else program_command(
+            models, options, files)
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+                                   env={"TF_CPP_MIN_LOG_LEVEL": "1", **os.environ})
+        with _ended(process, grace):
+            end = time.monotonic() + startup_seconds
+            while not stop.is_set() and not _answers(models, options):
+                if process.poll() is not None or time.monotonic() > end:
+                    what = "ended" if process.poll() is not None else f"did not answer in {startup_seconds:g} s"
+                    raise UserError(f"{' '.join(command)}: {what}:\n{_last_words(log)}")
+                stop.wait(0.2)
+            if not stop.is_set():
+                if port_file:
+                    write_port(port_file, options.port)
+                where = image or shutil.which(PROGRAM)
+                host = options.host if image else "0.0.0.0"
+                announce(f"serving {', '.join(m.name for m in models)} on {host}:{options.port} by {where}")
+            while not stop.wait(0.2):
+                if process.poll() is not None:
+                    raise UserError(f"{' '.join(command)}: ended with status {process.returncode}:\n"
+                                    f"{_last_words(log)}")
 
 
 def program_command(models: Sequence[ModelConfig], options: ServerOptions, folder: pathlib.Path) -> list[str]:

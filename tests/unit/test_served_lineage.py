@@ -8,7 +8,7 @@ from tfx.orchestration import metadata
 from models.spec.errors import UserError
 from pipeline.served_lineage import ServedLineage
 
-VERSION = pathlib.Path("/root/books/serving/ctr/7")
+VERSION = pathlib.Path("/srv/books/serving/ctr/7")
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def record(connection, run_fn):
 
 
 def test_a_version_that_was_not_pushed_here_cannot_be_refreshed(connection):
-    with pytest.raises(UserError, match="^/root/books/serving/ctr/7: the metadata below this root know nothing of it"):
+    with pytest.raises(UserError, match="^/srv/books/serving/ctr/7: the metadata below this root know nothing of it"):
         ServedLineage(connection, VERSION)
     record(connection, "pipeline.run_fns.cold_start.run_fn")
     with pytest.raises(UserError, match="/8: the metadata"):

@@ -388,6 +388,11 @@ def test_many_strings_are_read_as_few_are(stub):
     rows = [raw_example.encode({"age": [float(i % 90)], "topics": [b"sea"]}) for i in range(400)]
     logits = tf.make_ndarray(stub.Predict(_request(rows)).outputs["logit"])
     np.testing.assert_allclose(logits, [0.1 * (i % 90) + 0.1 for i in range(400)], atol=1e-5)
+    # Bytes of content beside strings are passed over, few or many.
+    for count in (3, 400):
+        request = _request(rows[:count])
+        request.inputs["examples"].tensor_content = b"rubbish"
+        np.testing.assert_allclose(tf.make_ndarray(stub.Predict(request).outputs["logit"]), logits[:count], atol=1e-5)
     rows[270] = b"\xff\xfe"
     for request, words in [
             (_request(rows), "input 'examples', row 270: is no serialized tf.train.Example"),
