@@ -11,10 +11,12 @@ import numpy as np
 
 from benchmarks.prepared_data import PreparedData
 from benchmarks.slices import ALL, Slices
-from pipeline.config import Distillation, RunConfig, Training
+from pipeline.config import RunConfig
 from pipeline.run_fns import alignment, distillation, joint, plain
 from pipeline.run_fns.alignment import ALIGNED
 from pipeline.run_fns.stage import Stage
+from pipeline.settings.distillation import Distillation
+from pipeline.settings.training import Training
 
 ARMS = ("plain", "aligned", "distilled")
 # Distillation without a language model: what of the student's gain is not the text's.

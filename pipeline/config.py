@@ -11,195 +11,25 @@ import yaml
 
 from models.spec.errors import UserError
 from models.spec.text_form import PROSE, TextForm
+from pipeline.settings.adaptation import Adaptation
+from pipeline.settings.alignment import Alignment
+from pipeline.settings.beam import Beam
+from pipeline.settings.cold_start import ColdStart
+from pipeline.settings.data import Data
+from pipeline.settings.distillation import Distillation
+from pipeline.settings.evaluation import Evaluation
+from pipeline.settings.ingestion import Ingestion
+from pipeline.settings.part import Part
+from pipeline.settings.training import Training
 
 CONFIGS = pathlib.Path(__file__).parent / "configs"
-
-
-class _Part(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", validate_default=True)
-
-
-class Ingestion(_Part):
-    """Reading the log.
-
-    Args:
-        max_rejected_share: the run fails when more than this share of rows is malformed.
-    """
-
-    max_rejected_share: float = pydantic.Field(0.01, ge=0, le=1)
-
-
-class Data(_Part):
-    """What stops a run before anything is trained.
-
-    Args:
-        schema_path: a schema (`schema.pbtxt`) to import; inferred from the training split
-            when absent.
-        max_unknown_share: share of values outside a string feature's domain that is no
-            anomaly.
-        max_missing_share: share of rows in which a feature that the schema asks for may
-            be missing.
-        max_drift: largest distance of a feature between this run's training split and
-            the one before: Jensen-Shannon divergence (numbers) or L-infinity (strings);
-            0 turns it off.
-    """
-
-    schema_path: str | None = None
-    max_unknown_share: float = pydantic.Field(0.1, ge=0, le=1)
-    max_missing_share: float = pydantic.Field(0.05, ge=0, le=1)
-    max_drift: float = pydantic.Field(0.3, ge=0, le=1)
-
 
 # Of the image tensorflow/serving: the version of TensorFlow that trains.
 SERVING_TAG = "2.16.1"
 SERVING_IMAGE = f"tensorflow/serving:{SERVING_TAG}"
 
 
-class Training(_Part):
-    """How a model is trained on clicks: plain backbone, teacher and student alike.
-
-    Args:
-        epochs: at most so many; training stops early on the validation AUC.
-        patience: epochs without a better validation AUC before it stops.
-        batch_size: rows a step.
-        learning_rate: of AdamW.
-        weight_decay: of AdamW.
-        embedding_l2: L2 penalty on the embeddings: its weight times the sum of their squares.
-        ema_epochs: what is validated and kept is an exponential moving average of the
-            weights over about so many epochs; 0 takes the weights themselves.
-        shuffle_buffer: rows held in memory to shuffle.
-    """
-
-    epochs: int = pydantic.Field(10, ge=1)
-    patience: int = pydantic.Field(2, ge=1)
-    batch_size: int = pydantic.Field(4096, ge=2)
-    learning_rate: float = pydantic.Field(1e-3, gt=0)
-    weight_decay: float = pydantic.Field(1e-5, ge=0)
-    embedding_l2: float = pydantic.Field(0.0, ge=0)
-    ema_epochs: float = pydantic.Field(0.7, ge=0)
-    shuffle_buffer: int = pydantic.Field(200_000, ge=1)
-
-
-class Adaptation(_Part):
-    """Masked-LM training of the language model on the log's own texts, before anything else reads them.
-
-    Args:
-        epochs: passes over the distinct texts; 0 leaves the language model as it is.
-        batch_size: texts a step.
-        learning_rate: AdamW's peak.
-        max_texts: so many texts are read at most.
-    """
-
-    epochs: int = pydantic.Field(0, ge=0)
-    batch_size: int = pydantic.Field(32, ge=1)
-    learning_rate: float = pydantic.Field(5e-5, gt=0)
-    max_texts: int = pydantic.Field(200_000, ge=1)
-
-
-class Alignment(_Part):
-    """Stage 1 (arXiv 2306.02841, sec. 4.2).
-
-    Args:
-        epochs: passes over the training split.
-        batch_size: rows a step, and so the number of in-batch negatives plus one.
-        learning_rate: AdamW's peak; warmed up from `warmup_from`.
-        warmup_from: learning rate of the first step.
-        weight_decay: of AdamW.
-        warmup_share: share of all steps spent warming up.
-        temperature: of the contrastive loss. The paper's 0.7 goes with its own,
-            unstated, scale of the similarity.
-        learn_temperature: whether it is trained, from there.
-        num_subspaces: the number M of sub-vectors of the fine-grained similarity.
-        subspace_width: dimensions of one sub-vector.
-        normalize: whether sub-vectors have unit length.
-        chunk_size: rows that are encoded and compared at once, by gradient caching (arXiv
-            2101.06983), for batches larger than memory; 0 takes the whole batch.
-        masked_features: weight of recovering hidden fields from the text (FLIP, arXiv
-            2310.19453) beside the contrastive loss; 0 leaves it out.
-        mask_share: share of a row's categorical and numeric fields that is hidden.
-    """
-
-    epochs: int = pydantic.Field(1, ge=1)
-    batch_size: int = pydantic.Field(1024, ge=2)
-    learning_rate: float = pydantic.Field(5e-4, gt=0)
-    warmup_from: float = pydantic.Field(1e-5, gt=0)
-    weight_decay: float = pydantic.Field(1e-5, ge=0)
-    warmup_share: float = pydantic.Field(0.1, ge=0, lt=1)
-    temperature: float = pydantic.Field(0.1, gt=0)
-    learn_temperature: bool = False
-    num_subspaces: int = pydantic.Field(2, ge=1)
-    subspace_width: int = pydantic.Field(64, ge=1)
-    normalize: bool = True
-    chunk_size: int = pydantic.Field(0, ge=0)
-    masked_features: float = pydantic.Field(0.0, ge=0)
-    mask_share: float = pydantic.Field(0.15, gt=0, lt=1)
-
-
-class Distillation(_Part):
-    """Stage 2 (arXiv 2306.02841, sec. 4.3, and a soft-label term of ours).
-
-    Args:
-        weight: of the teacher's soft labels; 0 is the paper, and trains no teacher.
-        temperature: of the soft labels.
-        folds: teachers, each trained on all rows but its fold of them, on which it makes
-            the soft labels: none is of a row that its teacher had seen. 1: a single
-            teacher of all rows.
-        feature_weight: of the distance of the student's representation from the
-            teacher's; 0 leaves that term out. Only with `folds` of 1.
-        teacher_epochs: at most so many.
-    """
-
-    weight: float = pydantic.Field(2.0, ge=0)
-    temperature: float = pydantic.Field(1.0, gt=0)
-    folds: int = pydantic.Field(4, ge=1)
-    feature_weight: float = pydantic.Field(0.0, ge=0)
-    teacher_epochs: int = pydantic.Field(8, ge=1)
-
-
-class ColdStart(_Part):
-    """Embedding rows for items and users without clicks, made from their texts; with frozen text only.
-
-    Args:
-        enabled: whether the student is exported with rows for values that got none in
-            training, where text explains something of the rows that were trained.
-        catalogue: a CSV or JSONL file of further entries, with the log's columns.
-        side: whose entries they are: `item` or `user`.
-    """
-
-    enabled: bool = True
-    catalogue: str | None = None
-    side: Literal["item", "user"] = "item"
-
-
-class Evaluation(_Part):
-    """The gate, on the whole test split.
-
-    Args:
-        min_auc: a student below it is not pushed.
-        max_auc_drop: nor one that loses more than this against the last blessed model.
-        max_logloss_rise: nor one whose logloss rises more than this against it.
-        max_calibration_error: largest distance of mean prediction over mean label from 1.
-    """
-
-    min_auc: float = pydantic.Field(0.55, ge=0, le=1)
-    max_auc_drop: float = pydantic.Field(0.002, ge=0, le=1)
-    max_logloss_rise: float = pydantic.Field(0.01, ge=0)
-    max_calibration_error: float = pydantic.Field(0.5, ge=0)
-
-
-class Beam(_Part):
-    """The Beam pipelines.
-
-    Args:
-        args: flags of the Beam pipelines, as `--direct_num_workers=2`. With none, Beam's
-            DirectRunner works in this process; with any, TFX packages itself anew for
-            every component unless `--setup_file` or an image is among them.
-    """
-
-    args: tuple[str, ...] = ()
-
-
-class RunConfig(_Part):
+class RunConfig(Part):
     """Everything about a run that is not about its data.
 
     Args:

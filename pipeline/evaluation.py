@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow_model_analysis as tfma
 
 from models.spec.dataset_spec import LABEL, DatasetSpec
-from pipeline.config import Evaluation
+from pipeline.settings.evaluation import Evaluation
 
 AUC, LOGLOSS, CALIBRATION, COUNT = "auc", "logloss", "calibration", "example_count"
 

@@ -13,8 +13,8 @@ import numpy as np
 from models.spec.feature import Feature
 from models.spec.split_rule import SPLITS
 from pipeline.column_profile import share, shorten
-from pipeline.config import Ingestion
 from pipeline.previewed_log import PreviewedLog
+from pipeline.settings.ingestion import Ingestion
 
 # A single feature that tells this much of the label was most likely made from it.
 LEAKAGE_AUC = 0.98

@@ -8,8 +8,8 @@ import keras
 import tensorflow as tf
 
 from models.alignment_model import AlignmentModel
-from pipeline.config import Alignment
 from pipeline.run_fns.stage import Stage
+from pipeline.settings.alignment import Alignment
 
 ALIGNED = "aligned.weights.h5"
 

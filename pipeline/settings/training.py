@@ -1,0 +1,32 @@
+"""The keys `training.*` of a run configuration."""
+
+from __future__ import annotations
+
+import pydantic
+
+from pipeline.settings.part import Part
+
+
+class Training(Part):
+    """How a model is trained on clicks: plain backbone, teacher and student alike.
+
+    Args:
+        epochs: at most so many; training stops early on the validation AUC.
+        patience: epochs without a better validation AUC before it stops.
+        batch_size: rows a step.
+        learning_rate: of AdamW.
+        weight_decay: of AdamW.
+        embedding_l2: L2 penalty on the embeddings: its weight times the sum of their squares.
+        ema_epochs: what is validated and kept is an exponential moving average of the
+            weights over about so many epochs; 0 takes the weights themselves.
+        shuffle_buffer: rows held in memory to shuffle.
+    """
+
+    epochs: int = pydantic.Field(10, ge=1)
+    patience: int = pydantic.Field(2, ge=1)
+    batch_size: int = pydantic.Field(4096, ge=2)
+    learning_rate: float = pydantic.Field(1e-3, gt=0)
+    weight_decay: float = pydantic.Field(1e-5, ge=0)
+    embedding_l2: float = pydantic.Field(0.0, ge=0)
+    ema_epochs: float = pydantic.Field(0.7, ge=0)
+    shuffle_buffer: int = pydantic.Field(200_000, ge=1)
