@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import pathlib
 import shlex
@@ -52,6 +53,8 @@ def refresh(served: pathlib.Path, catalogue_path: str, side: str) -> bool:
     from pipeline.refresh_pipeline import create_refresh_pipeline
     from pipeline.run import execute, keep
     from pipeline.run_inspection import RunInspection
+    from pipeline.runs.run_facts import facts_at_start
+    from pipeline.runs.run_record import RunRecord
     from pipeline.served_lineage import ServedLineage
 
     connection = metadata.sqlite_metadata_connection_config(str(layout.metadata))
@@ -71,12 +74,15 @@ def refresh(served: pathlib.Path, catalogue_path: str, side: str) -> bool:
         return True
 
     _check_language_model(lineage)
-    runner = LocalRunner()
-    execute(create_refresh_pipeline(
-        pipeline_name=spec.name, pipeline_root=str(layout.artifacts), lineage=lineage,
-        catalogue=str(keep(catalogue_path, layout.catalogues)), side=side,
-        serving_dir=str(served), metadata_connection_config=connection), runner)
-    inspection = RunInspection(connection, runner.components)
+    runner, kept = LocalRunner(), str(keep(catalogue_path, layout.catalogues))
+    pipeline = create_refresh_pipeline(
+        pipeline_name=spec.name, pipeline_root=str(layout.artifacts), lineage=lineage, catalogue=kept, side=side,
+        serving_dir=str(served), metadata_connection_config=connection)
+    facts = facts_at_start("refresh", pipeline, lineage.custom_config["config"], [kept])
+    with RunRecord(connection, runner, **facts) as record:
+        execute(pipeline, runner)
+        inspection = RunInspection(connection, runner.components)
+        record.complete(**_outcome(inspection))
     made = CatalogueRows.load(inspection.uri(COLD_START, "model_run"))
     rows_made = (
         f"{len(made.rows[name]) - len(rows.rows[name]):,} of {name}" for name in filter(rows.can_add, ids))
@@ -105,6 +111,19 @@ def _check_language_model(lineage: ServedLineage) -> None:
 
 def _pushed(inspection: RunInspection) -> bool:
     return inspection.flag("Pusher", "pushed_model", "pushed") == 1
+
+
+def _outcome(inspection: RunInspection) -> dict:
+    """Attributes of `pipeline.runs.run.Run`."""
+    from pipeline.gate import GATE
+
+    pushed = _pushed(inspection)
+    return {
+        "student": dataclasses.asdict(inspection.evaluated(GATE)),
+        "verdict": PUSHED if pushed else NOT_PUSHED,
+        "reasons": [] if pushed else inspection.gate_failures(GATE),
+        "pushed": inspection.text("Pusher", "pushed_model", "pushed_destination") if pushed else None,
+    }
 
 
 def _verdict(inspection: RunInspection, layout: RunLayout) -> list[str]:

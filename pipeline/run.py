@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import hashlib
 import json
 import logging
@@ -47,21 +48,26 @@ def run(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: str |
     Raises:
         UserError: something in the data, the specification or the configuration is wrong.
     """
-    started = time.monotonic()
+    began, started = datetime.datetime.now(datetime.timezone.utc), time.monotonic()
     pipeline = prepare(spec, config, layout, data_dir)
     from models.language_model_source import LanguageModelSource
     from pipeline.local_runner import LocalRunner
     from pipeline.run_summary import summarise
+    from pipeline.runs.run_facts import facts_at_start
+    from pipeline.runs.run_record import RunRecord
 
     runner = LocalRunner()
-    execute(pipeline, runner)
     connection = pipeline.metadata_connection_config
-    pretrained = LanguageModelSource(config.language_model).pretrained
-    summary = summarise(
-        connection, runner, spec, config, layout, pretrained, time.monotonic() - started)
-    layout.runs.mkdir(parents=True, exist_ok=True)
-    summary_path = layout.runs / f"{runner.run_id.replace(':', '')}.json"
-    summary_path.write_text(json.dumps(summary.to_dict(), indent=2), encoding="utf-8")
+    facts = facts_at_start("run", pipeline, config.model_dump(mode="json"))
+    with RunRecord(connection, runner, began, **facts) as record:
+        execute(pipeline, runner)
+        pretrained = LanguageModelSource(config.language_model).pretrained
+        summary = summarise(
+            connection, runner, spec, config, layout, pretrained, time.monotonic() - started)
+        layout.runs.mkdir(parents=True, exist_ok=True)
+        summary_path = layout.runs / f"{runner.run_id.replace(':', '')}.json"
+        summary_path.write_text(json.dumps(summary.to_dict(), indent=2), encoding="utf-8")
+        record.complete(**summary.facts(), summary=str(summary_path))
     # Every stage has published its result, so nothing goes on from here any more.
     shutil.rmtree(layout.checkpoints, ignore_errors=True)
     _log.info("%s", summary.render(summary_path))

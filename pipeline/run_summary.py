@@ -9,12 +9,12 @@ import shlex
 from models.catalogue_rows import read_summary
 from models.spec.dataset_spec import DatasetSpec
 from pipeline.config import RunConfig
-from pipeline.evaluation import AUC, CALIBRATION, COUNT, LOGLOSS
+from pipeline.evaluated import AUC, CALIBRATION, COUNT, LOGLOSS, Evaluated
 from pipeline.gate import GATE
 from pipeline.layout import RunLayout
 from pipeline.local_runner import ComponentRun, LocalRunner
 from pipeline.pipeline import COLD_START, PLAIN_EVALUATOR
-from pipeline.run_inspection import Evaluated, RunInspection
+from pipeline.run_inspection import RunInspection
 from pipeline.verdict import NOT_PUSHED, PUSHED
 
 FIGURES_HEADER = f"  {'test split':<28}{'AUC':>9}{'logloss':>10}{'calibration':>13}{'rows':>11}"
@@ -65,6 +65,17 @@ class RunSummary:
         values = dataclasses.asdict(self)
         values["layout"] = str(self.layout.root)
         return values
+
+    def facts(self) -> dict:
+        """What ML Metadata keeps of it: attributes of `pipeline.runs.run.Run`."""
+        return {
+            "rows": sum(self.ingestion["rows"].values()),
+            "plain": dataclasses.asdict(self.plain) if self.plain else None,
+            "student": dataclasses.asdict(self.student),
+            "verdict": self.verdict,
+            "reasons": self.reasons,
+            "pushed": self.pushed_path,
+        }
 
     def render(self, path: pathlib.Path) -> str:
         """As text for the terminal; `path` is where the JSON is kept."""
