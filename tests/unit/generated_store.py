@@ -84,7 +84,8 @@ class GeneratedStore:
         contexts = [self.context("pipeline", dataset), self.context("pipeline_run", run_id),
                     self.context("node", f"{dataset}.{node}")]
         self.mlmd.put_attributions_and_associations(
-            [mlmd_proto.Attribution(artifact_id=a, context_id=c.id) for a in (outputs or {}).values() for c in contexts],
+            [mlmd_proto.Attribution(artifact_id=a, context_id=c.id)
+             for a in (outputs or {}).values() for c in contexts],
             [mlmd_proto.Association(execution_id=number, context_id=c.id) for c in contexts])
         return number
 
