@@ -7,6 +7,8 @@ import os
 import pathlib
 
 _ROOT = "ctrl_root"
+# Names the store once for every command.
+_METADATA = "CTRL_METADATA"
 
 
 def add_root(parser: argparse.ArgumentParser) -> None:
@@ -19,6 +21,14 @@ def add_served(parser: argparse.ArgumentParser) -> None:
     """Adds `--dataset` and `--model`, which choose among the models below the root."""
     parser.add_argument("--dataset", metavar="NAME|SPEC.yaml", help="whose model, when the root holds several")
     parser.add_argument("--model", metavar="NAME", help="which model, when the dataset has several")
+
+
+def add_metadata(parser: argparse.ArgumentParser) -> None:
+    """Adds `--metadata`; `pipeline.metadata_uri.connection_config` takes its value."""
+    parser.add_argument("--metadata", default=os.environ.get(_METADATA), metavar="URI",
+                        help="the ML Metadata store: sqlite:///PATH, mysql://USER@HOST/DATABASE or postgresql://..., "
+                             "its password from CTRL_METADATA_PASSWORD (default: that of CTRL_METADATA, or SQLite "
+                             "below the root)")
 
 
 def positive(text: str) -> int:
