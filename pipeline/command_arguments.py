@@ -11,10 +11,10 @@ _ROOT = "ctrl_root"
 _METADATA = "CTRL_METADATA"
 
 
-def add_root(parser: argparse.ArgumentParser) -> None:
-    """Adds `--root`."""
-    parser.add_argument("--root", default=_ROOT, metavar="DIR", type=pathlib.Path,
-                        help=f"folder of everything that runs write (default {_ROOT})")
+def add_root(parser: argparse.ArgumentParser) -> argparse.Action:
+    """Adds `--root`, and returns it."""
+    return parser.add_argument("--root", default=_ROOT, metavar="DIR", type=pathlib.Path,
+                               help=f"folder of everything that runs write (default {_ROOT})")
 
 
 def add_served(parser: argparse.ArgumentParser) -> None:
@@ -23,12 +23,12 @@ def add_served(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="NAME", help="which model, when the dataset has several")
 
 
-def add_metadata(parser: argparse.ArgumentParser) -> None:
-    """Adds `--metadata`; `pipeline.metadata_uri.connection_config` takes its value."""
-    parser.add_argument("--metadata", default=os.environ.get(_METADATA), metavar="URI",
-                        help="the ML Metadata store: sqlite:///PATH, mysql://USER@HOST/DATABASE or postgresql://..., "
-                             "its password from CTRL_METADATA_PASSWORD (default: that of CTRL_METADATA, or SQLite "
-                             "below the root)")
+def add_metadata(parser: argparse.ArgumentParser) -> argparse.Action:
+    """Adds `--metadata`, and returns it; `pipeline.metadata_uri.connection_config` takes its value."""
+    return parser.add_argument(
+        "--metadata", default=os.environ.get(_METADATA), metavar="URI",
+        help="the ML Metadata store: sqlite:///PATH, mysql://USER@HOST/DATABASE or postgresql://..., its password "
+             "from CTRL_METADATA_PASSWORD (default: that of CTRL_METADATA, or SQLite below the root)")
 
 
 def positive(text: str) -> int:

@@ -16,6 +16,7 @@ from pipeline.runs.artifact_record import ArtifactRecord
 from pipeline.runs.component_execution import ComponentExecution
 from pipeline.runs.earlier_run import earlier_facts
 from pipeline.runs.run import Run, facts_of, time_of
+from pipeline.runs.run_names import choose
 from pipeline.runs.run_state import RunState
 
 RUN, PIPELINE, NODE = "pipeline_run", "pipeline", "node"
@@ -83,6 +84,10 @@ class RunStore:
                 if len(found) == limit:
                     break
         return found
+
+    def names(self) -> list[str]:
+        """The ids of all runs, newest first."""
+        return [context.name for context in self._query(f"type = '{RUN}'")]
 
     def get(self, run_id: str) -> Run:
         """One run.
@@ -152,13 +157,8 @@ class RunStore:
             limit=limit, order_by=metadata_store.OrderByField.ID, is_asc=False, filter_query=query))
 
     def _context(self, run_id: str) -> mlmd_proto.Context:
-        if exact := self.mlmd.get_context_by_type_and_name(RUN, run_id):
-            return exact
-        names = {c.name: c for c in self._query(f"type = '{RUN}'")}
-        found = [name for name in names if run_id and name.startswith(run_id)]
-        if len(found) == 1:
-            return names[found[0]]
-        raise UserError(_unclear(run_id, found, list(names)))
+        exact = self.mlmd.get_context_by_type_and_name(RUN, run_id)
+        return exact or self.mlmd.get_context_by_type_and_name(RUN, choose(run_id, self.names()))
 
     def _run(self, context: mlmd_proto.Context) -> Run:
         properties = _values(context.custom_properties)
@@ -227,15 +227,3 @@ def _seconds(execution: mlmd_proto.Execution, state: str) -> float:
     if state == "running":
         return datetime.datetime.now().timestamp() - execution.create_time_since_epoch / 1000
     return (execution.last_update_time_since_epoch - execution.create_time_since_epoch) / 1000
-
-
-def _unclear(run_id: str, found: list[str], names: list[str]) -> str:
-    import difflib
-
-    if found:
-        shown = ", ".join(found[:5]) + (f" and {len(found) - 5:,} more" if len(found) > 5 else "")
-        return f"{run_id!r} is the beginning of several runs: {shown}; give more of one"
-    if not names:
-        return f"there is no run {run_id!r}: the store holds none yet"
-    near = difflib.get_close_matches(run_id, names, n=3, cutoff=0.5) or names[:3]
-    return f"there is no run {run_id!r}; the nearest are {', '.join(near)}; `ctrl runs` lists them"
