@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import datetime
 
+from models.spec.errors import UserError
 from pipeline.command_arguments import add_metadata, add_root, is_known, positive
 
 _STATES = ("running", "complete", "failed", "interrupted")
@@ -26,6 +27,11 @@ def add(commands) -> None:
 
     show = _action(actions, "show", "one run: what it was, its components, what they read and wrote", _show)
     show.add_argument("run", metavar="RUN", help="a run's id, or the beginning of one")
+
+    compare = _action(
+        actions, "compare", "runs beside each other: settings that differ, and figures, overall and by slice", _compare)
+    compare.add_argument("runs", nargs="+", metavar="RUN", help="runs' ids, or the beginnings of some; the first is "
+                         "what the others are compared with")
 
 
 def add_stores(parser: argparse.ArgumentParser, *, nested: bool = False) -> None:
@@ -92,6 +98,23 @@ def _show(options) -> None:
             {**dataclasses.asdict(c), "started": c.started.isoformat()} for c in components]})
     else:
         terminal.show(*run_tables.details(run, components))
+
+
+def _compare(options) -> None:
+    import dataclasses
+
+    from pipeline.runs import comparison_tables, terminal
+    from pipeline.runs.comparison import Comparison
+
+    if len(options.runs) < 2:
+        raise UserError(f"compare {options.runs[0]}: needs two runs or more")
+    stores = open_stores(options)
+    found = [stores.find(name) for name in options.runs]
+    compared = Comparison.of([(run, store.components(run.id)) for store, run in found])
+    if options.json:
+        terminal.show_json(dataclasses.asdict(compared))
+    else:
+        terminal.show(*comparison_tables.comparison(compared, [run for _, run in found]))
 
 
 def _moment(text: str) -> datetime.datetime:
