@@ -10,6 +10,7 @@ from pipeline.command_arguments import add_metadata, add_root, is_known, positiv
 
 _STATES = ("running", "complete", "failed", "interrupted")
 _LISTED = 20
+_KEPT = 10
 
 
 def add(commands) -> None:
@@ -32,6 +33,17 @@ def add(commands) -> None:
         actions, "compare", "runs beside each other: settings that differ, and figures, overall and by slice", _compare)
     compare.add_argument("runs", nargs="+", metavar="RUN", help="runs' ids, or the beginnings of some; the first is "
                          "what the others are compared with")
+
+    collect = _action(
+        actions, "gc", "remove what neither a blessed model nor the newest runs need; says first what that is",
+        _collect)
+    collect.add_argument("--keep", type=positive, default=_KEPT, metavar="N",
+                         help=f"keep what the newest N runs of each dataset read or wrote (default {_KEPT})")
+    collect.add_argument("--blessed", type=positive, metavar="N",
+                         help="keep only the newest N blessed models of each dataset with what they were made of "
+                              "(default: all)")
+    collect.add_argument("--dry-run", action="store_true", help="only say it")
+    collect.add_argument("--yes", action="store_true", help="do not ask")
 
 
 def add_stores(parser: argparse.ArgumentParser, *, nested: bool = False) -> None:
@@ -115,6 +127,14 @@ def _compare(options) -> None:
         terminal.show_json(dataclasses.asdict(compared))
     else:
         terminal.show(*comparison_tables.comparison(compared, [run for _, run in found]))
+
+
+def _collect(options) -> int:
+    from pipeline.runs import collection
+
+    return collection.collect(
+        open_stores(options).stores, options.keep, options.blessed, dry_run=options.dry_run, ask=not options.yes,
+        as_json=options.json)
 
 
 def _moment(text: str) -> datetime.datetime:

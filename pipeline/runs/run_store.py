@@ -82,9 +82,13 @@ class RunStore:
                     break
         return found
 
+    def contexts(self) -> list[mlmd_proto.Context]:
+        """The `pipeline_run` contexts of all runs, newest first."""
+        return self._query(f"type = '{RUN}'")
+
     def names(self) -> list[str]:
         """The ids of all runs, newest first."""
-        return [context.name for context in self._query(f"type = '{RUN}'")]
+        return [context.name for context in self.contexts()]
 
     def get(self, run_id: str) -> Run:
         """One run.
