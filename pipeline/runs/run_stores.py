@@ -73,6 +73,8 @@ class RunStores:
         Raises:
             UserError: no run, or several, are meant.
         """
+        if len(self.stores) == 1:
+            return self.stores[0], self.stores[0].get(run_id)
         stores = {name: store for store in self.stores for name in store.names()}
         name = choose(run_id, sorted(stores, reverse=True))
         return stores[name], stores[name].get(name)

@@ -77,10 +77,7 @@ class GeneratedStore:
         (number,) = self.mlmd.put_executions([execution])
         for kind, ids in ((EVENTS.INPUT, inputs), (EVENTS.OUTPUT, outputs)):
             for key, artifact in (ids or {}).items():
-                event = mlmd_proto.Event(type=kind, artifact_id=artifact, execution_id=number)
-                event.path.steps.add(key=key)
-                event.path.steps.add(index=0)
-                self.mlmd.put_events([event])
+                self._event(kind, number, key, artifact)
         contexts = [self.context("pipeline", dataset), self.context("pipeline_run", run_id),
                     self.context("node", f"{dataset}.{node}")]
         self.mlmd.put_attributions_and_associations(
@@ -88,6 +85,16 @@ class GeneratedStore:
              for a in (outputs or {}).values() for c in contexts],
             [mlmd_proto.Association(execution_id=number, context_id=c.id) for c in contexts])
         return number
+
+    def output(self, execution: int, name: str, artifact: int) -> None:
+        """Another output of an execution."""
+        self._event(EVENTS.OUTPUT, execution, name, artifact)
+
+    def _event(self, kind, execution: int, name: str, artifact: int) -> None:
+        event = mlmd_proto.Event(type=kind, artifact_id=artifact, execution_id=execution)
+        event.path.steps.add(key=name)
+        event.path.steps.add(index=0)
+        self.mlmd.put_events([event])
 
 
 def _set(node, properties) -> None:

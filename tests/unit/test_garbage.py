@@ -29,11 +29,6 @@ class Books(GeneratedStore):
                 self.output(number, name, ids[name])
         return ids
 
-    def output(self, execution: int, name: str, artifact: int) -> None:
-        event = mlmd_proto.Event(type=mlmd_proto.Event.OUTPUT, artifact_id=artifact, execution_id=execution)
-        event.path.steps.add(key=name)
-        self.mlmd.put_events([event])
-
     def run(self, run_id: str, blessed: bool, examples: int | None = None, pushed: str | None = None) -> dict[str, int]:
         """A run; with `examples`, it uses those of an earlier one again."""
         self.complete(run_id, "books", command="run")
