@@ -23,6 +23,8 @@ _STATES = {
     mlmd_proto.Execution.COMPLETE: "complete", mlmd_proto.Execution.CACHED: "cached",
     mlmd_proto.Execution.FAILED: "failed", mlmd_proto.Execution.CANCELED: "canceled",
 }
+# What a resolver found is not its own work.
+_WRITTEN = (*OUTPUTS, mlmd_proto.Event.INTERNAL_OUTPUT)
 _PAGE = 100  # ML Metadata gives no more at once.
 
 
@@ -132,7 +134,7 @@ class RunStore:
                 seconds=_seconds(execution, state),
                 id=execution.id,
                 inputs=_records(own, INPUTS, artifacts),
-                outputs=_records(own, OUTPUTS, artifacts),
+                outputs=_records(own, _WRITTEN, artifacts),
                 parameters=plain(execution.custom_properties),
                 made_by=made_by,
                 made_in=made_in,
