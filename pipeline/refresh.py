@@ -78,7 +78,8 @@ def refresh(served: pathlib.Path, catalogue_path: str, side: str) -> bool:
     pipeline = create_refresh_pipeline(
         pipeline_name=spec.name, pipeline_root=str(layout.artifacts), lineage=lineage, catalogue=kept, side=side,
         serving_dir=str(served), metadata_connection_config=connection)
-    facts = facts_at_start("refresh", pipeline, lineage.custom_config["config"], [kept])
+    settings = {**lineage.custom_config["config"], "cold_start": {"catalogue": catalogue_path, "side": side}}
+    facts = facts_at_start("refresh", layout.root.name, pipeline, settings, [kept])
     with RunRecord(connection, runner, **facts) as record:
         execute(pipeline, runner)
         inspection = RunInspection(connection, runner.components)

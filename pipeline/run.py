@@ -58,7 +58,7 @@ def run(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: str |
 
     runner = LocalRunner()
     connection = pipeline.metadata_connection_config
-    facts = facts_at_start("run", pipeline, config.model_dump(mode="json"))
+    facts = facts_at_start("run", layout.root.name, pipeline, config.model_dump(mode="json"))
     with RunRecord(connection, runner, began, **facts) as record:
         execute(pipeline, runner)
         pretrained = LanguageModelSource(config.language_model).pretrained

@@ -21,7 +21,7 @@ class Run:
 
     Attributes:
         id: name of its `pipeline_run` context.
-        dataset: name of the dataset, which is the pipeline's.
+        dataset: its name; with `-smoke` at its end for a run with `--smoke`.
         state: what became of it.
         started: when, in UTC.
         ended: likewise.
