@@ -53,7 +53,7 @@ class RunRecord:
 
     def __enter__(self) -> RunRecord:
         self._write({
-            **self._facts, "state": RunState.RUNNING.value, "started": _milliseconds(self._started),
+            **self._facts, "state": RunState.RUNNING.value, "started": self._started.isoformat(),
             "command_line": command_line(sys.argv[1:]), "code_version": code_version(),
             "host": platform.node(), "pid": os.getpid(), "process": this_process.identify()})
         return self
@@ -77,7 +77,7 @@ class RunRecord:
         self._completed = True
 
     def _end(self, state: RunState, **facts) -> None:
-        self._write({**facts, "state": state.value, "ended": _milliseconds(_now())})
+        self._write({**facts, "state": state.value, "ended": _now().isoformat()})
 
     def _write(self, facts: dict) -> None:
         """Sets properties of the run's context, which is made when there is none yet."""
@@ -111,8 +111,11 @@ def command_line(arguments: list[str]) -> str:
 def _set(target: mlmd_proto.Value, value) -> None:
     if isinstance(value, str):
         target.string_value = value
-    elif isinstance(value, int):
+    # MySQL's column has 32 bits.
+    elif isinstance(value, int) and abs(value) < 1 << 31:
         target.int_value = value
+    elif isinstance(value, int):
+        target.double_value = value
     else:
         # A property holds one value, or a structure that other tools do not show.
         target.string_value = json.dumps(value)
@@ -128,7 +131,3 @@ def _message(error: Exception, component: str | None) -> str:
 
 def _now() -> datetime.datetime:
     return datetime.datetime.now(datetime.timezone.utc)
-
-
-def _milliseconds(time: datetime.datetime) -> int:
-    return int(time.timestamp() * 1000)

@@ -25,6 +25,9 @@ def sqlite(path: pathlib.Path) -> mlmd_proto.ConnectionConfig:
 class GeneratedStore:
     """Writes pipelines' contexts, executions, artifacts and events as TFX does.
 
+    Args:
+        store: a SQLite file, or the connection configuration of another store.
+
     Example:
 
     ```python
@@ -34,8 +37,8 @@ class GeneratedStore:
     ```
     """
 
-    def __init__(self, path: pathlib.Path):
-        self.connection = sqlite(path)
+    def __init__(self, store: pathlib.Path | mlmd_proto.ConnectionConfig):
+        self.connection = sqlite(store) if isinstance(store, pathlib.Path) else store
         self.mlmd = metadata_store.MetadataStore(self.connection)
 
     def record(self, run_id: str, current: str | None = None, **facts) -> RunRecord:

@@ -28,12 +28,12 @@ def test_a_run_is_read_as_it_was_written(store):
                       graph={"ExampleGen": [], "StatisticsGen": ["ExampleGen"]}) as record:
         student = {"overall": {"auc": 0.75}, "slices": {"gender = F": {"auc": 0.5}}}
         record.complete(
-            rows=90, plain={"overall": {"auc": 0.7}, "slices": {}}, student=student, verdict="NOT PUSHED",
+            rows=3_000_000_000, plain={"overall": {"auc": 0.7}, "slices": {}}, student=student, verdict="NOT PUSHED",
             reasons=["auc is 0.75; it must be at least 0.8"])
     run = RunStore(store.connection).get("2026-03-01T13:00")
     assert (run.dataset, run.command, run.state, run.started) == ("books", "run", RunState.COMPLETE, began)
     assert (run.config, run.seed, run.backbone, run.language_model) == ({"seed": 3}, 3, "dcn", "minilm")
-    assert (run.rows, run.auc, run.plain_auc) == (90, 0.75, 0.7)
+    assert (run.rows, run.auc, run.plain_auc) == (3_000_000_000, 0.75, 0.7)
     assert run.student.slices == {"gender = F": {"auc": 0.5}}
     assert (run.verdict, run.reasons) == ("NOT PUSHED", ("auc is 0.75; it must be at least 0.8",))
     assert [(f.path, f.fingerprint, f.bytes) for f in run.files] == [("/data/log.csv", "ab12", 7)]
