@@ -64,8 +64,10 @@ def add_stores(parser: argparse.ArgumentParser, *, nested: bool = False) -> None
 
 
 def open_stores(options):
-    """The stores that the arguments of `add_stores` choose."""
-    from pipeline import datasets
+    """The stores that the arguments of `add_stores` choose. Called before anything that imports ML Metadata."""
+    from pipeline import console, datasets
+
+    console.set_environment()
     from pipeline.runs.run_stores import RunStores
 
     dataset = options.dataset
@@ -83,12 +85,13 @@ def _action(actions, name: str, purpose: str, handler) -> argparse.ArgumentParse
 
 
 def _list(options) -> None:
+    stores = open_stores(options)
     from pipeline.runs import run_tables, terminal
     from pipeline.runs.run_state import RunState
 
     verdict = options.verdict and options.verdict.upper().replace("-", " ")
     state = options.state and RunState(options.state)
-    runs = open_stores(options).list(state, verdict, options.since, options.limit)
+    runs = stores.list(state, verdict, options.since, options.limit)
     if options.json:
         terminal.show_json([run.to_dict() for run in runs])
     elif not runs:
@@ -99,11 +102,11 @@ def _list(options) -> None:
 
 
 def _show(options) -> None:
+    store, run = open_stores(options).find(options.run)
     import dataclasses
 
     from pipeline.runs import run_tables, terminal
 
-    store, run = open_stores(options).find(options.run)
     components = store.components(run.id)
     if options.json:
         terminal.show_json({**run.to_dict(), "components": [
@@ -113,14 +116,14 @@ def _show(options) -> None:
 
 
 def _compare(options) -> None:
+    if len(options.runs) < 2:
+        raise UserError(f"compare {options.runs[0]}: needs two runs or more")
+    stores = open_stores(options)
     import dataclasses
 
     from pipeline.runs import comparison_tables, terminal
     from pipeline.runs.comparison import Comparison
 
-    if len(options.runs) < 2:
-        raise UserError(f"compare {options.runs[0]}: needs two runs or more")
-    stores = open_stores(options)
     found = [stores.find(name) for name in options.runs]
     compared = Comparison.of([(run, store.components(run.id)) for store, run in found])
     if options.json:
@@ -130,10 +133,11 @@ def _compare(options) -> None:
 
 
 def _collect(options) -> int:
+    stores = open_stores(options).stores
     from pipeline.runs import collection
 
     return collection.collect(
-        open_stores(options).stores, options.keep, options.blessed, dry_run=options.dry_run, ask=not options.yes,
+        stores, options.keep, options.blessed, dry_run=options.dry_run, ask=not options.yes,
         as_json=options.json)
 
 

@@ -52,7 +52,7 @@ def collect(
     if as_json:
         show_json(_values([garbage for _, garbage in found], dry_run, removed, failed))
     elif not dry_run and removed:
-        show(f"removed {len(removed):,} folders, {size(sum(folder.bytes for folder, _ in removed))}")
+        show(f"removed {_count(len(removed), 'folder')}, {size(sum(folder.bytes for folder, _ in removed))}")
     for folder, error in failed:
         print(f"{folder.folder}: {error.strerror}", file=sys.stderr)
     return int(bool(failed))
@@ -66,15 +66,19 @@ def _plan(found: Sequence[Garbage]) -> list:
     for node in dict.fromkeys(folder.node for folder in folders):
         own = [folder for folder in folders if folder.node == node]
         rows.append([node, f"{len(own):,}", size(sum(f.bytes for f in own)), f"{len({f.run for f in own}):,}"])
-    return [table(_COLUMNS, rows), "", f"to be removed: {len(folders):,} folders of "
-            f"{len({f.run for f in folders}):,} runs, {size(sum(f.bytes for f in folders))}"]
+    return [table(_COLUMNS, rows), "", f"to be removed: {_count(len(folders), 'folder')} of "
+            f"{_count(len({f.run for f in folders}), 'run')}, {size(sum(f.bytes for f in folders))}"]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def _notes(garbage: Garbage) -> list[str]:
     notes = [f"run {run} goes on: nothing of its dataset is removed" for run in garbage.going_on]
     if garbage.elsewhere:
-        notes.append(f"{len(garbage.elsewhere):,} artifacts are not on this machine, or not where TFX puts them, and "
-                     f"are left alone: {garbage.elsewhere[0]}" + (" and others" if len(garbage.elsewhere) > 1 else ""))
+        notes.append(f"left alone, since not on this machine or not where TFX puts it: {garbage.elsewhere[0]}" + (
+            f" and {len(garbage.elsewhere) - 1:,} more" if len(garbage.elsewhere) > 1 else ""))
     return notes
 
 

@@ -60,7 +60,8 @@ class RunStore:
         try:
             self.mlmd = metadata_store.MetadataStore(connection)
         except (RuntimeError, errors.StatusError) as error:
-            raise UserError(f"the ML Metadata store cannot be opened: {error}") from error
+            raise UserError("the ML Metadata store cannot be opened; is its server running, and are user, password and "
+                            f"database right? ML Metadata says: {str(error).strip(' :,')}") from error
 
     def list(
         self, dataset: str | None = None, state: RunState | None = None, verdict: str | None = None,

@@ -110,7 +110,7 @@ def test_garbage_is_named_then_asked_about_then_removed(root, capsys, monkeypatc
     model = store.artifact("Model", folder)
     store.output(number, "model", model)
     dry = ctrl(capsys, "runs", "gc", "--root", root, "--keep", 1, "--dry-run")
-    assert "to be removed: 1 folders of 1 runs, 10 B" in dry and folder.is_dir()
+    assert "to be removed: 1 folder of 1 run, 10 B" in dry and folder.is_dir()
     monkeypatch.setattr(sys, "stdin", types.SimpleNamespace(isatty=lambda: True))
     monkeypatch.setattr("builtins.input", lambda question: "n")
     assert "nothing was removed" in ctrl(capsys, "runs", "gc", "--root", root, "--keep", 1) and folder.is_dir()
