@@ -6,7 +6,7 @@ import dataclasses
 import datetime
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from ml_metadata.proto import metadata_store_pb2
 from tfx.dsl.compiler import constants
@@ -58,6 +58,9 @@ class LocalRunner(tfx_runner.IrBasedRunner):
     ```
     """
 
+    # Called once the id of the run is settled, before the first component.
+    on_start: Callable[[], None] | None = None
+
     def __init__(self, only: Collection[str] | None = None):
         self._only = only
         self.components: list[ComponentRun] = []
@@ -80,6 +83,8 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         if self._only is not None:
             nodes = [n for n in nodes if n.node_info.id in self._only]
         shown = [n for n in nodes if n.node_info.type.name != _RESOLVER]
+        if self.on_start:
+            self.on_start()
         for node in nodes:
             self.current = node.node_info.id
             visible = node in shown

@@ -26,13 +26,14 @@ _LONGEST_ERROR = 2000
 class RunRecord:
     """Keeps a run's facts in its `pipeline_run` context, which TFX finds when it starts components.
 
-    Within it, the run is `running`; it ends as `complete` once `complete` was called, as
+    Within it, the run is `running` from the runner's start on; it ends as `complete` once `complete` was called, as
     `failed` by an error and as `interrupted` by Ctrl-C. A process that is killed writes nothing
     more; `RunStore` sees that it is gone.
 
     Args:
         connection: the store's connection configuration.
-        runner: a `LocalRunner`: its `run_id`, and its `current` component at an error.
+        runner: a `LocalRunner`: its `run_id`, which is settled when it calls its `on_start`, and its
+            `current` component at an error.
         started: when the run began, with a time zone; now when absent.
         facts: attributes of `pipeline.runs.run.Run`, None for what is not known.
 
@@ -49,18 +50,17 @@ class RunRecord:
         self, connection: mlmd_proto.ConnectionConfig, runner, started: datetime.datetime | None = None, **facts):
         self._connection, self._runner, self._facts = connection, runner, facts
         self._started = started or _now()
-        self._completed = False
+        self._begun = self._completed = False
 
     def __enter__(self) -> RunRecord:
-        self._write({
-            **self._facts, "state": RunState.RUNNING.value, "started": self._started.isoformat(),
-            "command_line": command_line(sys.argv[1:]), "code_version": code_version(),
-            "host": platform.node(), "pid": os.getpid(), "process": this_process.identify()})
+        self._runner.on_start = self._begin
         return self
 
     def __exit__(self, kind, error, traceback) -> None:
         if self._completed:
             return
+        if not self._begun:
+            self._begin()
         failed = isinstance(error, Exception)
         self._end(
             RunState.FAILED if failed else RunState.INTERRUPTED,
@@ -75,6 +75,13 @@ class RunRecord:
         """
         self._end(RunState.COMPLETE, **facts)
         self._completed = True
+
+    def _begin(self) -> None:
+        self._begun = True
+        self._write({
+            **self._facts, "state": RunState.RUNNING.value, "started": self._started.isoformat(),
+            "command_line": command_line(sys.argv[1:]), "code_version": code_version(),
+            "host": platform.node(), "pid": os.getpid(), "process": this_process.identify()})
 
     def _end(self, state: RunState, **facts) -> None:
         self._write({**facts, "state": state.value, "ended": _now().isoformat()})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pathlib
-import types
 
 from ml_metadata import metadata_store
 from ml_metadata import proto as mlmd_proto
@@ -20,6 +19,19 @@ def sqlite(path: pathlib.Path) -> mlmd_proto.ConnectionConfig:
     config.sqlite.filename_uri = str(path)
     config.sqlite.connection_mode = mlmd_proto.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
     return config
+
+
+class _Runner:
+    """Starts as soon as it can."""
+
+    def __init__(self, run_id: str, current: str | None):
+        self.run_id, self.current = run_id, current
+
+    def __setattr__(self, name: str, value) -> None:
+        if name == "on_start":
+            value()
+        else:
+            super().__setattr__(name, value)
 
 
 class GeneratedStore:
@@ -43,7 +55,7 @@ class GeneratedStore:
 
     def record(self, run_id: str, current: str | None = None, **facts) -> RunRecord:
         """A run's record, with a runner that does nothing."""
-        return RunRecord(self.connection, types.SimpleNamespace(run_id=run_id, current=current), **facts)
+        return RunRecord(self.connection, _Runner(run_id, current), **facts)
 
     def complete(self, run_id: str, dataset: str = "sample", auc: float = 0.7, verdict: str = "PUSHED", **facts):
         """A run that came to its end."""
