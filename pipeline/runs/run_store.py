@@ -60,8 +60,10 @@ class RunStore:
         try:
             self.mlmd = metadata_store.MetadataStore(connection)
         except (RuntimeError, errors.StatusError) as error:
-            raise UserError("the ML Metadata store cannot be opened; is its server running, and are user, password and "
-                            f"database right? ML Metadata says: {str(error).strip(' :,')}") from error
+            where = (f"{file}: cannot be read as an ML Metadata store." if self.folder else
+                     "the ML Metadata store cannot be opened; is its server running, and are user, password and "
+                     "database right?")
+            raise UserError(f"{where} ML Metadata says: {str(error).strip(' :,')}") from error
 
     def list(
         self, dataset: str | None = None, state: RunState | None = None, verdict: str | None = None,

@@ -138,6 +138,15 @@ def test_a_store_that_is_not_there_is_not_made(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_file_that_is_no_store(tmp_path):
+    file = tmp_path / "metadata.sqlite"
+    file.write_text("this is no database, however long it may be " * 100)
+    connection = mlmd_proto.ConnectionConfig()
+    connection.sqlite.filename_uri = str(file)
+    with pytest.raises(UserError, match=f"{file}: cannot be read as an ML Metadata store. ML Metadata says: .*not a d"):
+        RunStore(connection)
+
+
 def test_components_with_what_they_read_and_wrote(store):
     examples = store.artifact("Examples", "/data/1", span=4)
     for run_id, state in (("1", STATES.COMPLETE), ("2", STATES.CACHED)):
