@@ -31,6 +31,13 @@ def add_metadata(parser: argparse.ArgumentParser) -> None:
                              "below the root)")
 
 
+def add_wait(parser: argparse.ArgumentParser) -> None:
+    """Adds `--wait`."""
+    parser.add_argument("--wait", action="store_true",
+                        help="wait for the end of another run below the root, when the metadata is in SQLite, rather "
+                             "than refuse")
+
+
 def positive(text: str) -> int:
     """The type of an argument that is a whole number of at least 1."""
     number = int(text)

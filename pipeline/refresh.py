@@ -11,6 +11,8 @@ from models.spec.errors import UserError
 from pipeline.catalogue import Catalogue
 from pipeline.console import LOGGER
 from pipeline.layout import RunLayout, newest_version, served_spec
+from pipeline.recording import recording
+from pipeline.run_lock import RunLock
 from pipeline.verdict import NOT_PUSHED, PUSHED
 
 if TYPE_CHECKING:
@@ -21,7 +23,9 @@ _log = logging.getLogger(LOGGER)
 _SHOWN = 20
 
 
-def refresh(served: pathlib.Path, catalogue_path: str, side: str) -> bool:
+def refresh(
+    served: pathlib.Path, catalogue_path: str, side: str, metadata_uri: str | None = None, wait: bool = False,
+) -> bool:
     """Adds a catalogue's new entries to the model that is served. Needs `console.quiet` around it.
 
     Nothing is trained: the new rows come from the map that the run learnt, and every row
@@ -31,20 +35,30 @@ def refresh(served: pathlib.Path, catalogue_path: str, side: str) -> bool:
         served: the folder of the model's versions.
         catalogue_path: a CSV or JSONL file with the log's columns.
         side: whose entries they are, `item` or `user`.
+        metadata_uri: the ML Metadata store, see `pipeline.metadata_uri.connection_config`.
+        wait: for the end of runs that are in the way, rather than refuse.
 
     Returns:
         Whether the new version passed the gate and was pushed, or there was nothing to add.
 
     Raises:
-        UserError: something in the catalogue is wrong, or the model has no use for it.
+        UserError: something in the catalogue or the metadata store is wrong, the model has no use for
+            it, or a run is in the way.
     """
+    layout = RunLayout(served.parents[1])
+    with recording(layout, metadata_uri, purpose="ctrl refresh", wait=wait) as (connection, lock):
+        return _refresh(served, catalogue_path, side, layout, connection, lock)
+
+
+def _refresh(
+    served: pathlib.Path, catalogue_path: str, side: str, layout: RunLayout, connection, lock: RunLock,
+) -> bool:
     version = newest_version(served)
-    spec, layout = served_spec(served), RunLayout(served.parents[1])
+    spec = served_spec(served)
     catalogue = Catalogue.read(catalogue_path, spec, side)
     _log.info("model %s", version)
     _log.info("loading the libraries ...")
     import tensorflow_transform as tft
-    from tfx.orchestration import metadata
 
     from models.catalogue_rows import CatalogueRows
     from pipeline.local_runner import LocalRunner
@@ -54,7 +68,6 @@ def refresh(served: pathlib.Path, catalogue_path: str, side: str) -> bool:
     from pipeline.run_inspection import RunInspection
     from pipeline.served_lineage import ServedLineage
 
-    connection = metadata.sqlite_metadata_connection_config(str(layout.metadata))
     lineage = ServedLineage(connection, version)
     rows = CatalogueRows.load(lineage.uris[lineage.model_run])
     ids = spec.entity_ids(side)
@@ -71,9 +84,10 @@ def refresh(served: pathlib.Path, catalogue_path: str, side: str) -> bool:
         return True
 
     _check_language_model(lineage)
-    runner = LocalRunner()
+    runner = LocalRunner(locks=layout.locks)
+    lock.identify(runner.run_id)
     execute(create_refresh_pipeline(
-        pipeline_name=spec.name, pipeline_root=str(layout.artifacts), lineage=lineage,
+        pipeline_name=layout.root.name, pipeline_root=str(layout.artifacts), lineage=lineage,
         catalogue=str(keep(catalogue_path, layout.catalogues)), side=side,
         serving_dir=str(served), metadata_connection_config=connection), runner)
     inspection = RunInspection(connection, runner.components)
