@@ -25,10 +25,20 @@ def add_served(parser: argparse.ArgumentParser) -> None:
 
 def add_metadata(parser: argparse.ArgumentParser) -> None:
     """Adds `--metadata`; `pipeline.metadata_uri.connection_config` takes its value."""
-    parser.add_argument("--metadata", default=os.environ.get(_METADATA), metavar="URI",
+    parser.add_argument("--metadata", default=os.environ.get(_METADATA), type=_hidden, metavar="URI",
                         help="the ML Metadata store: sqlite:///PATH, mysql://USER@HOST/DATABASE or postgresql://..., "
                              "its password from CTRL_METADATA_PASSWORD (default: that of CTRL_METADATA, or SQLite "
                              "below the root)")
+
+
+def _hidden(uri: str) -> str:
+    """A URI as it is, once `ps` shows its password no longer."""
+    login = uri.partition("://")[2].rpartition("@")[0]
+    if password := login.partition(":")[2]:
+        from pipeline.process_list import hide
+
+        hide(password)
+    return uri
 
 
 def add_wait(parser: argparse.ArgumentParser) -> None:

@@ -18,7 +18,9 @@ from collections.abc import Iterator
 import pytest
 
 USER, PASSWORD = "ctrl", "s3cr:et/@#%"
-_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", *sorted(glob.glob("/usr/lib/postgresql/*/bin"))[::-1]])
+# Debian's own programs first: another `postgres` on the PATH may be a wrapper.
+_PATH = os.pathsep.join(
+    [*sorted(glob.glob("/usr/lib/postgresql/*/bin"))[::-1], "/usr/sbin", os.environ.get("PATH", "")])
 _PATIENCE = 60
 
 
