@@ -19,6 +19,7 @@ from pipeline.layout import RunLayout
 from pipeline.metadata_check import open_store
 from tests import database_servers
 from tests.database_servers import PASSWORD
+from tests.integration.conftest import components
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
 STATES = metadata_store_pb2.Execution
@@ -161,6 +162,16 @@ def test_a_killed_run_goes_on(uri, tmp_path):
     # Its locks are gone with it, and what it had finished is used again.
     outcome, = outcomes(start(root, None))
     assert outcome["cached"] == {"ExampleGen": True, "StatisticsGen": False}
+
+
+@pytest.mark.long
+def test_the_whole_pipeline(ctrl, uri, tmp_path):
+    arguments = ("run", "--dataset", "sample", "--smoke", "--root", tmp_path, "--set", "language_model=tiny-random")
+    first = ctrl(*arguments, "--metadata", uri)
+    assert "verdict     PUSHED" in first.stdout and f"metadata    {uri.replace('ctrl@', '')}\n" in first.stdout
+    again = components(ctrl(*arguments).stdout)
+    assert len(again) > 10 and set(again.values()) == {"reused"}
+    assert not (tmp_path / "sample-smoke" / "metadata.sqlite").exists()
 
 
 def start(root, uri, *arguments) -> subprocess.Popen:
