@@ -6,7 +6,7 @@ import argparse
 import datetime
 
 from models.spec.errors import UserError
-from pipeline.command_arguments import add_metadata, add_root, is_known, positive
+from pipeline.command_arguments import add_metadata, add_root, add_wait, is_known, positive
 
 _STATES = ("running", "complete", "failed", "interrupted")
 _LISTED = 20
@@ -43,6 +43,7 @@ def add(commands) -> None:
                          help="keep only the newest N blessed models of each dataset with what they were made of "
                               "(default: all)")
     collect.add_argument("--dry-run", action="store_true", help="only say it")
+    add_wait(collect)
     collect.add_argument("--yes", action="store_true", help="do not ask")
 
 
@@ -138,7 +139,7 @@ def _collect(options) -> int:
 
     return collection.collect(
         stores, options.keep, options.blessed, dry_run=options.dry_run, ask=not options.yes,
-        as_json=options.json)
+        as_json=options.json, wait=options.wait)
 
 
 def _moment(text: str) -> datetime.datetime:

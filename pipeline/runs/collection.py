@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from models.spec.errors import UserError
-from pipeline.runs.garbage import Garbage
+from pipeline.layout import RunLayout
+from pipeline.run_lock import RunLock, held
+from pipeline.runs.garbage import Garbage, Removable
 from pipeline.runs.run_store import RunStore
 from pipeline.runs.terminal import Column, show, show_json, size, table
 
@@ -15,7 +18,7 @@ _COLUMNS = [
 
 
 def collect(
-    stores: Sequence[RunStore], keep: int, blessed: int | None, dry_run: bool, ask: bool, as_json: bool,
+    stores: Sequence[RunStore], keep: int, blessed: int | None, dry_run: bool, ask: bool, as_json: bool, wait: bool,
 ) -> int:
     """Says what nothing needs any more, asks, and removes it.
 
@@ -26,12 +29,13 @@ def collect(
         dry_run: only say it.
         ask: whether the user is asked first.
         as_json: print JSON; it cannot ask.
+        wait: for the end of runs that are in the way, rather than refuse.
 
     Returns:
         The exit status: 0, or 1 when something could not be removed.
 
     Raises:
-        UserError: there is nobody to be asked.
+        UserError: there is nobody to be asked, or a run is in the way.
     """
     # A pipe cannot answer, and must not be taken for a yes.
     if ask and not dry_run and (as_json or not sys.stdin.isatty()):
@@ -44,11 +48,12 @@ def collect(
         if ask and input("Remove them? [y/N] ").strip().lower() not in ("y", "yes"):
             show("nothing was removed")
             return 0
-        for store, garbage in found:
-            # A run may have begun while the question was read.
-            current = garbage.only(Garbage.find(store, keep, blessed))
-            for folder, error in current.remove(store):
-                (failed if error else removed).append((folder, error))
+        with _locked((folder for _, garbage in found for folder in garbage.removable), wait):
+            for store, garbage in found:
+                # A run may have begun, and ended, while the question was read.
+                current = garbage.only(Garbage.find(store, keep, blessed))
+                for folder, error in current.remove(store):
+                    (failed if error else removed).append((folder, error))
     if as_json:
         show_json(_values([garbage for _, garbage in found], dry_run, removed, failed))
     elif not dry_run and removed:
@@ -56,6 +61,20 @@ def collect(
     for folder, error in failed:
         print(f"{folder.folder}: {error.strerror}", file=sys.stderr)
     return int(bool(failed))
+
+
+@contextlib.contextmanager
+def _locked(folders: Iterable[Removable], wait: bool):
+    """Keeps runs from starting below the roots that folders are in; they would use again what is being removed."""
+    # `<root>/artifacts/<node>/<name>/<execution>`, as `RunLayout` has it.
+    roots = {f.folder.parents[3] for f in folders if f.folder.parents[2] == RunLayout(f.folder.parents[3]).artifacts}
+    with contextlib.ExitStack() as locks:
+        for root in sorted(roots):
+            folder = RunLayout(root).locks
+            folder.mkdir(exist_ok=True)
+            lock = RunLock(folder / "run", exclusive=True, purpose="ctrl runs gc")
+            locks.enter_context(held(lock, wait, lambda holder: show(f"waiting for the end of {holder} ...")))
+        yield
 
 
 def _plan(found: Sequence[Garbage]) -> list:

@@ -8,6 +8,7 @@ import types
 import pytest
 
 from pipeline.cli import main
+from pipeline.run_lock import RunLock, held
 from pipeline.runs import terminal
 from pipeline.runs.run_record import command_line
 from pipeline.runs.terminal import Column, clean, duration, show, size, table
@@ -114,6 +115,10 @@ def test_garbage_is_named_then_asked_about_then_removed(root, capsys, monkeypatc
     monkeypatch.setattr(sys, "stdin", types.SimpleNamespace(isatty=lambda: True))
     monkeypatch.setattr("builtins.input", lambda question: "n")
     assert "nothing was removed" in ctrl(capsys, "runs", "gc", "--root", root, "--keep", 1) and folder.is_dir()
+    (root / "books" / "locks").mkdir()
+    with held(RunLock(root / "books" / "locks" / "run", exclusive=True, purpose="ctrl run")):
+        assert main(["runs", "gc", "--root", str(root), "--keep", "1", "--yes"]) == 2
+        assert "is locked by ctrl run" in capsys.readouterr().err and folder.is_dir()
     done = json.loads(ctrl(capsys, "runs", "gc", "--root", root, "--keep", 1, "--yes", "--json"))
     assert done["removed"] == [str(folder)] and not folder.exists()
     assert "nothing is to be removed" in ctrl(capsys, "runs", "gc", "--root", root, "--keep", 1, "--yes")
