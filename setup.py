@@ -35,6 +35,7 @@ setuptools.setup(
         "pydantic>=2",
         "pyyaml",
         "python-dateutil",
+        "rich",
         # tfx-bsl and keras-hub import these without declaring them.
         "dill",
         "sentencepiece",

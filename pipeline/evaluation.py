@@ -5,9 +5,8 @@ from __future__ import annotations
 import tensorflow_model_analysis as tfma
 
 from models.spec.dataset_spec import LABEL, DatasetSpec
+from pipeline.evaluated import AUC, CALIBRATION, COUNT, LOGLOSS
 from pipeline.settings.evaluation import Evaluation
-
-AUC, LOGLOSS, CALIBRATION, COUNT = "auc", "logloss", "calibration", "example_count"
 
 
 def eval_config(spec: DatasetSpec, gate: Evaluation | None) -> tfma.EvalConfig:

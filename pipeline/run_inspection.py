@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 
@@ -12,23 +11,10 @@ from tfx.dsl.io import fileio
 from tfx.orchestration import metadata
 
 from components.example_gen.executor import REJECTED, SUMMARY
-from pipeline.evaluation import AUC, CALIBRATION, COUNT, LOGLOSS
+from pipeline.evaluated import AUC, CALIBRATION, COUNT, LOGLOSS, Evaluated
 from pipeline.local_runner import ComponentRun
 
 _CHANGE_KEYS = {AUC: "evaluation.max_auc_drop", LOGLOSS: "evaluation.max_logloss_rise"}
-
-
-@dataclasses.dataclass(frozen=True)
-class Evaluated:
-    """One model's figures on the test split.
-
-    Attributes:
-        overall: metric name to value.
-        slices: slice name, as `gender = F`, to the same.
-    """
-
-    overall: dict[str, float]
-    slices: dict[str, dict[str, float]]
 
 
 class RunInspection:

@@ -9,12 +9,13 @@ import shlex
 from models.catalogue_rows import read_summary
 from models.spec.dataset_spec import DatasetSpec
 from pipeline.config import RunConfig
-from pipeline.evaluation import AUC, CALIBRATION, COUNT, LOGLOSS
+from pipeline.evaluated import AUC, CALIBRATION, COUNT, LOGLOSS, Evaluated
 from pipeline.gate import GATE
 from pipeline.layout import RunLayout
 from pipeline.local_runner import ComponentRun, LocalRunner
+from pipeline.metadata_uri import describe
 from pipeline.pipeline import COLD_START, PLAIN_EVALUATOR
-from pipeline.run_inspection import Evaluated, RunInspection
+from pipeline.run_inspection import RunInspection
 from pipeline.verdict import NOT_PUSHED, PUSHED
 
 FIGURES_HEADER = f"  {'test split':<28}{'AUC':>9}{'logloss':>10}{'calibration':>13}{'rows':>11}"
@@ -42,6 +43,7 @@ class RunSummary:
         reasons: why not.
         pushed_path: the pushed version, also when an earlier run pushed it.
         layout: where everything is.
+        metadata: the ML Metadata store, without user and password.
     """
 
     run_id: str
@@ -59,12 +61,24 @@ class RunSummary:
     reasons: list[str]
     pushed_path: str | None
     layout: RunLayout
+    metadata: str
 
     def to_dict(self) -> dict:
         """As plain JSON values."""
         values = dataclasses.asdict(self)
         values["layout"] = str(self.layout.root)
         return values
+
+    def facts(self) -> dict:
+        """What ML Metadata keeps of it: attributes of `pipeline.runs.run.Run`."""
+        return {
+            "rows": sum(self.ingestion["rows"].values()),
+            "plain": dataclasses.asdict(self.plain) if self.plain else None,
+            "student": dataclasses.asdict(self.student),
+            "verdict": self.verdict,
+            "reasons": self.reasons,
+            "pushed": self.pushed_path,
+        }
 
     def render(self, path: pathlib.Path) -> str:
         """As text for the terminal; `path` is where the JSON is kept."""
@@ -102,7 +116,7 @@ class RunSummary:
         lines += [
             f"  rejected    {self.ingestion['dead_letters']}",
             f"  summary     {path}",
-            f"  metadata    {self.layout.metadata}",
+            f"  metadata    {self.metadata}",
             f"  curves      tensorboard --logdir {shlex.quote(str(self.layout.artifacts))}",
             f"  next        {self._next}",
         ]
@@ -147,6 +161,7 @@ def summarise(
         reasons=[] if pushed else inspection.gate_failures(GATE),
         pushed_path=inspection.text("Pusher", "pushed_model", "pushed_destination") if pushed else None,
         layout=layout,
+        metadata=describe(connection).removeprefix("sqlite:///"),
     )
 
 

@@ -1,0 +1,1 @@
+"""What ML Metadata keeps of runs: written while they go on, read without TFX or TensorFlow."""
