@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import pathlib
 import re
@@ -27,7 +28,15 @@ def add(commands) -> None:
     parser.set_defaults(handler=_compile)
 
 
+def require_kfp(command: str) -> None:
+    """Raises UserError where the client of Kubeflow Pipelines is not installed."""
+    if importlib.util.find_spec("kfp") is None:
+        raise UserError(f"{command} needs the client of Kubeflow Pipelines, which the extra kfp brings: pip install "
+                        "'ctrl-tfx[kfp]'")
+
+
 def _compile(options) -> None:
+    require_kfp("compile")
     from pipeline import console, datasets
     from pipeline.config import RunConfig
     from pipeline.uri_layout import UriLayout

@@ -52,7 +52,8 @@ def submit(
     """
     host = host.rstrip("/") if "://" in host else f"https://{host}".rstrip("/")
     token = _token(token_file)
-    _check_reachable(host, token)
+    if _serves_several(host, token) and not namespace:
+        raise UserError(f"--host {host}: serves several users; say with --namespace whose run it is")
     with warnings.catch_warnings(), _quiet(), tempfile.TemporaryDirectory() as folder:
         import kfp
         import kfp_server_api
@@ -70,7 +71,8 @@ def submit(
             return f"{host}/#/recurringrun/details/{_recur(client, submission, arguments)}"
         except kfp_server_api.ApiException as error:
             raise UserError(f"--host {host}: {_reason(error)}") from error
-        except (OSError, TimeoutError, urllib3.exceptions.HTTPError) as error:
+        # A ValueError is the client's for several pipelines or experiments of one name.
+        except (OSError, TimeoutError, ValueError, urllib3.exceptions.HTTPError) as error:
             raise UserError(f"--host {host}: {error}") from error
 
 
@@ -105,8 +107,11 @@ def _token(path: pathlib.Path | None) -> str | None:
         raise UserError(f"--token-file {path}: cannot be read: {error}") from error
 
 
-def _check_reachable(host: str, token: str | None) -> None:
-    """The client would ask five times, five seconds apart, and say less."""
+def _serves_several(host: str, token: str | None) -> bool:
+    """Whether the API is in multi-user mode, once it is known to answer.
+
+    The client itself would ask five times, five seconds apart, and say less.
+    """
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
         answer = requests.get(f"{host}{_HEALTH}", headers=headers, timeout=_TIMEOUT, allow_redirects=False)
@@ -118,11 +123,15 @@ def _check_reachable(host: str, token: str | None) -> None:
     if not answer.ok:
         raise UserError(f"--host {host}: is no API of Kubeflow Pipelines 2: {_HEALTH} answers HTTP "
                         f"{answer.status_code}")
+    try:
+        return bool(answer.json().get("multi_user"))
+    except (ValueError, AttributeError):
+        raise UserError(f"--host {host}: is no API of Kubeflow Pipelines 2: {_HEALTH} answers no JSON") from None
 
 
 def _last(error: BaseException) -> str:
     """The innermost reason, as `Connection refused`."""
-    return str(error).rpartition(": ")[2].strip("'\")>")
+    return str(error).rpartition(": ")[2].rpartition("] ")[2].strip("'\\\")>")
 
 
 def _reason(error) -> str:

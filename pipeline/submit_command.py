@@ -5,6 +5,7 @@ from __future__ import annotations
 import pathlib
 
 from models.spec.errors import UserError
+from pipeline.compile_command import require_kfp
 
 
 def add(commands) -> None:
@@ -49,6 +50,7 @@ def _submit(options) -> None:
 
         link = submit(submission, options.project, options.region, options.service_account)
     else:
+        require_kfp("--host")
         from pipeline.kubeflow_client import submit
 
         link = submit(submission, options.host, experiment=options.experiment, namespace=options.namespace,
