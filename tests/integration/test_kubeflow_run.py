@@ -17,8 +17,8 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(5400)]
 SETTINGS = ["--dataset", "sample", "--smoke", "--set", "language_model=tiny-random", "--set", "adaptation.epochs=1"]
 STEPS = {
     "ExampleGen", "StatisticsGen", "SchemaGen", "DataValidator", "Textualiser", "LanguageAdapter", "TextEncoder",
-    "Transform", "AlignmentTrainer", "PlainTrainer", "DistillationTrainer", "ColdStart", "PlainEvaluator", "ServedModel",
-    "Evaluator", "Pusher", "ServingConfig"}
+    "Transform", "AlignmentTrainer", "PlainTrainer", "DistillationTrainer", "ColdStart", "PlainEvaluator",
+    "ServedModel", "Evaluator", "Pusher", "ServingConfig"}
 
 
 @pytest.fixture(scope="module")
