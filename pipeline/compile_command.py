@@ -22,7 +22,10 @@ def add(commands) -> None:
     parser.add_argument("--image", required=True, metavar="IMAGE",
                         help="the container image of every step, as `make image` builds it")
     parser.add_argument("--pipeline-root", required=True, metavar="URI",
-                        help="where runs write: gs://bucket/folder, or a volume that every step mounts")
+                        help="where runs write: gs://bucket/folder, s3://... or minio://...")
+    parser.add_argument("--shared", metavar="DIR",
+                        help="where served versions and the state of training are: a volume that every step mounts "
+                             "(default: below a --pipeline-root in gs://)")
     parser.add_argument("-o", "--output", default="pipeline.yaml", metavar="FILE", type=pathlib.Path,
                         help="the file to write (default pipeline.yaml)")
     parser.set_defaults(handler=_compile)
@@ -47,7 +50,8 @@ def _compile(options) -> None:
         raise UserError(f"--image {options.image}: is no name of a container image, as registry.example/ctrl:1.0")
     spec = datasets.load(options.dataset)
     config = RunConfig.load(spec.name, options.config, options.settings, options.smoke)
-    layout = UriLayout.below(options.pipeline_root, f"{spec.name}-smoke" if options.smoke else spec.name)
+    layout = UriLayout.below(
+        options.pipeline_root, f"{spec.name}-smoke" if options.smoke else spec.name, options.shared)
     console.set_environment()
     with console.quiet(pathlib.Path(os.devnull)) as logger:
         logger.info("loading the libraries ...")
@@ -56,5 +60,6 @@ def _compile(options) -> None:
         options.output.parent.mkdir(parents=True, exist_ok=True)
         write_pipeline(spec, config, options.image, layout, options.output, options.data_dir)
         logger.info("pipeline  %s", options.output)
-        logger.info("writes    %s", layout.root)
+        logger.info("artifacts %s", layout.artifacts)
+        logger.info("model     %s", layout.serving(config.model_name))
         logger.info("next      ctrl submit --host URL %s", options.output)

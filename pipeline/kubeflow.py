@@ -184,12 +184,13 @@ def _files_in_reach(spec: DatasetSpec, layout: UriLayout, data_dir: str | None) 
         UserError: the log lies on this machine and the steps run elsewhere.
     """
     with tempfile.TemporaryDirectory(prefix="ctrl_log_") as folder:
-        here = RunLayout(pathlib.Path(folder if layout.remote else layout.root))
+        here = RunLayout(pathlib.Path(folder if layout.remote else layout.shared))
         found, files = run.resolve_source(spec, here, data_dir)
-        if not layout.remote or all(readers.is_uri(file) for file in files):
+        outside = [file for file in files if not layout.reaches(file)]
+        if not outside:
             return found, files
         if found.source.path == spec.source.path:
-            raise UserError(f"{files[0]}: is on this machine, where no step of a cluster can read it; copy the log "
-                            f"into object storage and name it there, as source.path {layout.folder('log')}/*.csv")
+            raise UserError(f"{outside[0]}: is on this machine, where no step of a cluster can read it; copy the log "
+                            f"to where they can, as {layout.folder('log')}, and name it there with source.path")
         target = publish(files[0], layout.folder("data"))
         return found.model_copy(update={"source": found.source.model_copy(update={"path": target})}), [target]

@@ -1,8 +1,9 @@
 """Plays the backend of Kubeflow Pipelines: runs the steps of a compiled pipeline as processes, one after the other.
 
 What a backend knows of a step is in the file: its container's command, its parameters, which step makes its inputs. So
-nothing here knows TFX. As the open-source backend does, it does not tell a step the types of its input artifacts,
-and names them by numbers (kubeflow/pipelines, backend/src/v2/metadata/converter.go).
+nothing here knows TFX. It does as the open-source backend does: it does not tell a step the types of its input
+artifacts, and names them by numbers (kubeflow/pipelines, backend/src/v2/metadata/converter.go); it copies input
+artifacts from object storage, here a folder, to local files before a step, and its outputs back (launcher_v2.go).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import dataclasses
 import graphlib
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,8 +23,11 @@ import yaml
 from google.protobuf import json_format, struct_pb2
 from kfp.pipeline_spec import pipeline_spec_pb2 as pb
 
+from pipeline.kubeflow_entrypoint import LAUNCHER_ROOT
+
 REPOSITORY = pathlib.Path(__file__).parents[1]
 _PLACEHOLDER = "{{$}}"
+_SCHEME = "minio://"
 _TIMEOUT = 900
 
 
@@ -37,18 +42,21 @@ class KubeflowDriver:
     Args:
         file: what `ctrl compile` wrote.
         logs: folder of a log for each step, created.
+        storage: folder that stands for object storage: `minio://bucket/key` is `<storage>/bucket/key`.
         on_step: called with a step's name before it is run.
 
     Example:
 
     ```python
-    outputs = KubeflowDriver(pathlib.Path("pipeline.yaml"), pathlib.Path("logs")).run("run-1", {"max_drift": 0.5})
+    driver = KubeflowDriver(pathlib.Path("pipeline.yaml"), pathlib.Path("logs"), pathlib.Path("storage"))
+    outputs = driver.run("run-1", {"max_drift": 0.5})
     outputs["Pusher"]["pushed_model"].metadata["pushed_destination"]
     ```
     """
 
     file: pathlib.Path
     logs: pathlib.Path
+    storage: pathlib.Path
     on_step: Callable[[str], None] = lambda name: None
 
     def __post_init__(self):
@@ -96,6 +104,11 @@ class KubeflowDriver:
             outputs[name] = self._step(name, run_id, values, outputs)
         return outputs
 
+    def stored(self, uri: str) -> pathlib.Path:
+        """Where an artifact lies in the folder that stands for object storage."""
+        assert uri.startswith(_SCHEME), f"{uri}: is not in object storage"
+        return self.storage / uri.removeprefix(_SCHEME)
+
     def _unchanged(self, name: str, outputs, cached) -> bool:
         """Whether all that a step reads is what it read in the cached run."""
         sources = (a.task_output_artifact for a in self._tasks[name].inputs.artifacts.values())
@@ -123,7 +136,13 @@ class KubeflowDriver:
             made.type.CopyFrom(declared.artifact_type)
         with tempfile.TemporaryDirectory(prefix="kubeflow_step_") as folder:
             given.outputs.output_file = os.path.join(folder, "out", "executor_output.json")
+            for found in given.inputs.artifacts.values():
+                _copy(self.stored(found.artifacts[0].uri), _local(folder, found.artifacts[0].uri))
+            for made in given.outputs.artifacts.values():
+                _local(folder, made.artifacts[0].uri).parent.mkdir(parents=True, exist_ok=True)
             self._run_container(name, executor.container, given, folder)
+            for made in given.outputs.artifacts.values():
+                _copy(_local(folder, made.artifacts[0].uri), self.stored(made.artifacts[0].uri))
             said = json_format.Parse(pathlib.Path(given.outputs.output_file).read_text(), pb.ExecutorOutput())
         return {key: self._published(made.artifacts[0], said.artifacts[key].artifacts)
                 for key, made in given.outputs.artifacts.items()}
@@ -145,7 +164,7 @@ class KubeflowDriver:
         assert command[0] == "python"
         # Little of this process's environment: an image has another.
         environment = {k: os.environ[k] for k in ("PATH", "HOME", "LANG") if k in os.environ}
-        environment |= {"PYTHONPATH": str(REPOSITORY), "CUDA_VISIBLE_DEVICES": ""}
+        environment |= {"PYTHONPATH": str(REPOSITORY), "CUDA_VISIBLE_DEVICES": "", LAUNCHER_ROOT: folder}
         log = self.logs / f"{name}.log"
         with log.open("wb") as stream:
             status = subprocess.run([sys.executable, *command[1:]], env=environment, cwd=folder, stdout=stream,
@@ -162,3 +181,17 @@ def producers(task: pb.PipelineTaskSpec) -> set[str]:
         *(p.task_output_parameter.producer_task for p in task.inputs.parameters.values()
           if p.HasField("task_output_parameter")),
     }
+
+
+def _local(folder: str, uri: str) -> pathlib.Path:
+    """The launcher's copy of an artifact, where `folder` stands for the root of a container's file system."""
+    return pathlib.Path(folder, "minio", uri.removeprefix(_SCHEME))
+
+
+def _copy(source: pathlib.Path, target: pathlib.Path) -> None:
+    """Object storage has no folders: what is empty vanishes on the way."""
+    for path in source.rglob("*"):
+        if path.is_file():
+            copied = target / path.relative_to(source)
+            copied.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copied)

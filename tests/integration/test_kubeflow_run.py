@@ -29,8 +29,10 @@ def root(tmp_path_factory) -> pathlib.Path:
 @pytest.fixture(scope="module")
 def driver(ctrl, root) -> KubeflowDriver:
     file = root / "pipeline.yaml"
-    ctrl("compile", *SETTINGS, "--image", "registry.example/ctrl:1", "--pipeline-root", root / "shared", "-o", file)
-    return KubeflowDriver(file, root / "logs", lambda name: print(f"{time.strftime('%X')} {name}", flush=True))
+    ctrl("compile", *SETTINGS, "--image", "registry.example/ctrl:1", "--pipeline-root", "minio://bucket/ctrl",
+         "--shared", root / "shared", "-o", file)
+    return KubeflowDriver(
+        file, root / "logs", root / "storage", lambda name: print(time.strftime("%X"), name, flush=True))
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +48,8 @@ def local(ctrl, root) -> dict:
     return json.loads(path.read_text())
 
 
-def figures(outputs, step: str) -> dict[str, float]:
-    result = tfma.load_eval_result(outputs[step]["evaluation"].uri)
+def figures(driver, outputs, step: str) -> dict[str, float]:
+    result = tfma.load_eval_result(str(driver.stored(outputs[step]["evaluation"].uri)))
     overall = next(metrics for key, metrics in result.slicing_metrics if not key)[""][""]
     return {name: overall[name]["doubleValue"] for name in (AUC, LOGLOSS, CALIBRATION, COUNT)}
 
@@ -56,19 +58,21 @@ def test_every_step_was_run(driver, outputs):
     assert set(driver.order()) == set(outputs) == STEPS
 
 
-def test_everything_lies_below_the_pipeline_root(root, outputs):
-    for step in outputs.values():
+def test_every_artifact_lies_below_the_pipeline_root(driver, outputs):
+    for name, step in outputs.items():
         for artifact in step.values():
-            assert artifact.uri.startswith(f"{root}/shared/sample-smoke/artifacts/run-1/")
+            assert artifact.uri.startswith("minio://bucket/ctrl/sample-smoke/artifacts/run-1/")
+            # Before the first push there is nothing in the baseline.
+            assert driver.stored(artifact.uri).exists() == (name != "ServedModel")
+            assert "/minio/" not in str(artifact.metadata)
 
 
-def test_the_figures_are_those_of_a_run_on_one_machine(outputs, local):
-    report = pathlib.Path(outputs["ExampleGen"]["report"].uri, "summary.json")
-    assert {k: v for k, v in local["ingestion"].items() if k in json.loads(report.read_text())} == json.loads(
-        report.read_text())
+def test_the_figures_are_those_of_a_run_on_one_machine(driver, outputs, local):
+    report = json.loads((driver.stored(outputs["ExampleGen"]["report"].uri) / "summary.json").read_text())
+    assert {name: local["ingestion"][name] for name in report} == report
     for step, model in (("PlainEvaluator", "plain"), ("Evaluator", "student")):
         # Two trainings with one seed differ by the order of floating-point sums.
-        assert figures(outputs, step) == pytest.approx(local[model]["overall"], abs=0.01)
+        assert figures(driver, outputs, step) == pytest.approx(local[model]["overall"], abs=0.01)
 
 
 def test_the_model_is_blessed_and_pushed(root, outputs):
@@ -86,7 +90,7 @@ def test_the_next_run_is_compared_with_what_is_served(root, driver, outputs):
         "ServedModel", "Evaluator", "Pusher", "ServingConfig"}
     assert again["ServedModel"]["model"].metadata["served_from"] == outputs["Pusher"]["pushed_model"].metadata[
         "pushed_destination"]
-    results = tfma.load_eval_results(again["Evaluator"]["evaluation"].uri).get_results()
+    results = tfma.load_eval_results(str(driver.stored(again["Evaluator"]["evaluation"].uri))).get_results()
     assert {model.name for result in results for model in result.config.model_specs} == {"candidate", "baseline"}
     assert len(list((root / "shared" / "sample-smoke" / "serving" / "ctr").iterdir())) == 2
 

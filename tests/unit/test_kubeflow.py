@@ -36,7 +36,7 @@ def compiled(folder: pathlib.Path, *settings: str) -> list[dict]:
     (folder / "toy.yaml").write_text(SPEC)
     spec = DatasetSpec.load(folder / "toy.yaml")
     config = RunConfig.load(spec.name, None, ["language_model=tiny-random", *settings])
-    layout = UriLayout.below(str(folder / "root"), spec.name)
+    layout = UriLayout.below("minio://bucket/ctrl", spec.name, shared=str(folder))
     kubeflow.write_pipeline(spec, config, IMAGE, layout, folder / "pipeline.yaml")
     return list(yaml.safe_load_all((folder / "pipeline.yaml").read_text()))
 
@@ -65,7 +65,7 @@ def test_the_client_of_kubeflow_reads_the_file(toy):
 
 
 def test_every_producer_that_is_named_exists(toy):
-    tasks = KubeflowDriver(toy / "pipeline.yaml", toy / "logs").spec.root.dag.tasks
+    tasks = KubeflowDriver(toy / "pipeline.yaml", toy / "logs", toy / "storage").spec.root.dag.tasks
     assert {p for task in tasks.values() for p in producers(task)} <= set(tasks)
 
 
@@ -89,12 +89,11 @@ def test_run_parameters_have_their_defaults(toy, spec):
     assert inputs["files"] == {"componentInputParameter": "files"}
 
 
-def test_everything_is_written_below_the_root(toy, spec):
-    root = str(toy / "root" / "Toy_log")
-    assert spec["defaultPipelineRoot"] == f"{root}/artifacts"
+def test_artifacts_are_written_to_object_storage_and_models_to_what_is_shared(toy, spec):
+    assert spec["defaultPipelineRoot"] == "minio://bucket/ctrl/Toy_log/artifacts"
     tasks = spec["root"]["dag"]["tasks"]
     pushed = json.loads(tasks["Pusher"]["inputs"]["parameters"]["push_destination"]["runtimeValue"]["constant"])
-    assert pushed["filesystem"]["base_directory"] == f"{root}/serving/ctr"
+    assert pushed["filesystem"]["base_directory"] == str(toy / "Toy_log" / "serving" / "ctr")
 
 
 def test_what_is_served_never_comes_from_a_cache(spec):
@@ -142,14 +141,21 @@ def test_a_log_on_this_machine_is_no_log_of_a_cluster(tmp_path):
     (tmp_path / "toy-1.csv").write_text(LOG)
     (tmp_path / "toy.yaml").write_text(SPEC)
     spec = DatasetSpec.load(tmp_path / "toy.yaml")
-    with pytest.raises(UserError, match=r"toy-1.csv: is on this machine.*as source.path gs://b/Toy_log/log/\*.csv"):
+    with pytest.raises(UserError, match=r"toy-1.csv: is on this machine.*as gs://b/Toy_log/log, and name it there"):
         kubeflow._files_in_reach(spec, UriLayout.below("gs://b", spec.name), None)
 
 
-@pytest.mark.parametrize("root", ["relative/folder", "gs://", "ftp://host/folder"])
-def test_a_root_that_no_step_can_reach_is_refused(root):
-    with pytest.raises(UserError, match=f"--pipeline-root {root}: must be a folder that every step can reach"):
-        UriLayout.below(root, "toy")
+@pytest.mark.parametrize(("root", "shared", "message"), [
+    ("/mnt/ctrl", None, "--pipeline-root /mnt/ctrl: must be a folder in object storage"),
+    ("gs://", None, "--pipeline-root gs://: must be a folder in object storage"),
+    ("ftp://host/folder", None, "--pipeline-root ftp://host/folder: must be a folder in object storage"),
+    ("s3://bucket", None, "--pipeline-root s3://bucket: .* give --shared"),
+    ("s3://bucket", "s3://bucket", "--shared s3://bucket: must be the absolute path of a volume"),
+    ("s3://bucket", "ctrl", "--shared ctrl: must be the absolute path of a volume"),
+])
+def test_a_folder_that_no_step_can_reach_is_refused(root, shared, message):
+    with pytest.raises(UserError, match=message):
+        UriLayout.below(root, "toy", shared)
 
 
 def test_our_artifact_types_are_found_by_their_names():

@@ -36,6 +36,35 @@ def test_every_input_has_a_name_of_its_own():
     assert [a["name"] for a in completed({"uri": "a"}, {"uri": "b"})] == ["examples-0", "examples-1"]
 
 
+def test_artifacts_that_the_launcher_copies_are_read_and_written_as_files(tmp_path, monkeypatch):
+    monkeypatch.setenv(kubeflow_entrypoint.LAUNCHER_ROOT, str(tmp_path))
+    said = tmp_path / "output.json"
+
+    def step(*_, **__):
+        given = json.loads(sys.argv[sys.argv.index("--json_serialized_invocation_args") + 1])
+        read, written = (given[side]["artifacts"]["model"]["artifacts"][0]["uri"] for side in ("inputs", "outputs"))
+        assert (read, written) == (f"{tmp_path}/minio/bucket/run/model", f"{tmp_path}/minio/bucket/run/model_2")
+        said.write_text(json.dumps({"model": {"uri": written, "metadata": {"current_model": read}}}))
+        sys.exit(0)
+
+    monkeypatch.setattr(kubeflow_entrypoint.runpy, "run_module", step)
+    monkeypatch.setattr(sys, "argv", ["step"])
+    invocation = {
+        "inputs": {"artifacts": {"model": {"artifacts": [{"uri": "minio://bucket/run/model"}]}}},
+        "outputs": {"artifacts": {"model": {"artifacts": [{"uri": "minio://bucket/run/model_2"}]}},
+                    "outputFile": str(said)}}
+    with pytest.raises(SystemExit):
+        main(["--json_serialized_invocation_args", json.dumps(invocation)])
+    assert json.loads(said.read_text()) == {
+        "model": {"uri": "minio://bucket/run/model_2", "metadata": {"current_model": "minio://bucket/run/model"}}}
+
+
+def test_artifacts_in_cloud_storage_are_read_and_written_there():
+    arguments = ["--json_serialized_invocation_args",
+                 json.dumps({"inputs": {"artifacts": {"m": {"artifacts": [{"uri": "gs://bucket/m"}]}}}})]
+    assert kubeflow_entrypoint.with_copies(arguments)[:2] == (arguments, {})
+
+
 def test_other_arguments_are_passed_on():
     given = arguments({"uri": "a"})
     assert [a for i, a in enumerate(with_types(given)) if i != 3] == [a for i, a in enumerate(given) if i != 3]
