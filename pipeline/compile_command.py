@@ -57,7 +57,6 @@ def _compile(options) -> None:
         logger.info("loading the libraries ...")
         from pipeline.kubeflow import write_pipeline
 
-        options.output.parent.mkdir(parents=True, exist_ok=True)
         write_pipeline(spec, config, options.image, layout, options.output, options.data_dir)
         logger.info("pipeline  %s", options.output)
         logger.info("artifacts %s", layout.artifacts)

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Mapping
 from typing import Any
 
+import tensorflow as tf
 import yaml
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
@@ -99,9 +100,13 @@ def write_pipeline(
             name: data_types.RuntimeParameter(name, ptype=type(value)) for name, value in defaults.items()},
     )
     documents = compile_pipeline(pipeline, image, config.resources, defaults)
-    output.write_text(
-        f"# Dataset {spec.name}, written by `ctrl compile` for Kubeflow Pipelines and Vertex AI Pipelines.\n"
-        + yaml.safe_dump_all(documents, sort_keys=True), encoding="utf-8")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(
+            f"# Dataset {spec.name}, written by `ctrl compile` for Kubeflow Pipelines and Vertex AI Pipelines.\n"
+            + yaml.safe_dump_all(documents, sort_keys=True), encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"--output {output}: cannot be written: {error.strerror}") from error
 
 
 def compile_pipeline(
@@ -161,11 +166,18 @@ def publish(path: str | os.PathLike, folder: str, name: str | None = None) -> st
 
     Returns:
         The copy's URI.
+
+    Raises:
+        UserError: it cannot be written.
     """
     path = pathlib.Path(path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
     target = f"{folder}/{digest}/{name or path.name}"
-    io_utils.copy_file(str(path), target, overwrite=True)
+    try:
+        io_utils.copy_file(str(path), target, overwrite=True)
+    except (OSError, tf.errors.OpError) as error:
+        raise UserError(f"{target}: cannot be written: {error}; `ctrl compile` puts files of the run there, so it "
+                        "needs access to the bucket, or the volume mounted") from error
     return target
 
 

@@ -3,9 +3,9 @@
 TFX's own entry point, with what stands in its way put right:
 
 * Keras 3 is chosen before TensorFlow Transform chooses Keras 2.
-* The backend of open-source Kubeflow Pipelines does not say of which type an input artifact is, and TFX's entry point
-  ends there (https://github.com/tensorflow/tfx/issues/7768). The step's own description of its inputs, which is
-  on the command line, says it. Nor does it name every artifact, while TFX's Evaluator wants the names of models.
+* The backend of open-source Kubeflow Pipelines says of an input artifact no type, or one of its own, and TFX's entry
+  point ends there (https://github.com/tensorflow/tfx/issues/7768). The step's own description of its inputs, which
+  is on the command line, counts. Nor need an artifact have a name, while TFX's Evaluator wants those of models.
 * Artifacts in `s3://` and `minio://` are at hand as local files: Kubeflow's launcher copies them there before a step
   and back after it. TensorFlow, TFX and Beam, which read no `minio://` at all, are given these.
 * An error of the user's ends the step with its message alone, as it does on one machine.
@@ -23,8 +23,6 @@ from pipeline.console import set_environment
 
 _TFX_ENTRYPOINT = "tfx.orchestration.kubeflow.v2.container.kubeflow_v2_run_executor"
 _INVOCATION, _INPUTS = "--json_serialized_invocation_args", "--json_serialized_inputs_spec_args"
-# What the backend says of an artifact whose type it does not know.
-_UNTYPED = ("", "system.Artifact")
 # Where Kubeflow's launcher keeps its copies (kubeflow/pipelines, backend/src/v2/component/launcher_v2.go).
 _COPIES = {"s3://": "/s3/", "minio://": "/minio/"}
 # A folder before these, for tests that are not root.
@@ -57,7 +55,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def with_types(arguments: list[str]) -> list[str]:
-    """A step's arguments with a type, and a name, for every input artifact.
+    """A step's arguments with the declared type, and a name, for every input artifact.
 
     Example:
 
@@ -73,7 +71,7 @@ def with_types(arguments: list[str]) -> list[str]:
     declared = json.loads(arguments[arguments.index(_INPUTS) + 1]).get("artifacts", {})
     for key, found in invocation.get("inputs", {}).get("artifacts", {}).items():
         for number, artifact in enumerate(found.get("artifacts", [])):
-            if not _title(artifact) and key in declared:
+            if key in declared:
                 artifact["type"] = declared[key]["artifactType"]
             artifact.setdefault("name", f"{key}-{number}")
     arguments[at] = json.dumps(invocation)
@@ -117,13 +115,6 @@ def _name_originals(output_file: str, copies: dict[str, str]) -> None:
     for copy in sorted(copies, key=len, reverse=True):
         said = said.replace(copy, copies[copy])
     path.write_text(said, encoding="utf-8")
-
-
-def _title(artifact: dict) -> str:
-    """The title of an artifact's type; empty where the backend did not know it."""
-    kind = artifact.get("type") or {}
-    title = kind.get("schemaTitle") or kind.get("instanceSchema") or ""
-    return "" if title in _UNTYPED else title
 
 
 if __name__ == "__main__":

@@ -239,7 +239,8 @@ def create_pipeline(
 
     # The model that must not be made worse.
     if accepted_dir:
-        baseline = ServedModel(serving_dir=serving_dir, dataset_spec=dataset_spec, spec_file=SPEC_FILE)
+        baseline = ServedModel(serving_dir=serving_dir, dataset_spec=dataset_spec, spec_file=SPEC_FILE).with_id(
+            SERVED_MODEL)
         # Looked for once the candidate is trained: another run may have pushed meanwhile.
         baseline.add_upstream_node(cold_start[0] if cold_start else distillation_trainer)
     else:

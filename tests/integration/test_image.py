@@ -31,7 +31,8 @@ def test_the_steps_of_the_dockerfile_install_a_command_that_works(tmp_path):
 
     listed = run("ctrl", "datasets")
     assert listed.returncode == 0 and listed.stdout.startswith("sample "), listed.stderr
-    compiled = run("ctrl", "compile", "--dataset", "sample", "--image", "ctrl:1", "--pipeline-root", f"{tmp_path}/root")
+    compiled = run("ctrl", "compile", "--dataset", "sample", "--image", "ctrl:1", "--pipeline-root", "minio://bucket",
+                   "--shared", str(tmp_path / "shared"))
     assert compiled.returncode == 0 and (tmp_path / "pipeline.yaml").exists(), compiled.stdout + compiled.stderr
     step = run("python", "-m", "pipeline.kubeflow_entrypoint", "--helpfull")
     assert "executor_class_path" in step.stdout + step.stderr
