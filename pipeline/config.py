@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import pathlib
+import typing
 from typing import Any, Literal
 
 import pydantic
@@ -20,6 +21,7 @@ from pipeline.settings.distillation import Distillation
 from pipeline.settings.evaluation import Evaluation
 from pipeline.settings.ingestion import Ingestion
 from pipeline.settings.part import Part
+from pipeline.settings.resources import Resources
 from pipeline.settings.training import Training
 
 CONFIGS = pathlib.Path(__file__).parent / "configs"
@@ -77,6 +79,7 @@ class RunConfig(Part):
     cold_start: ColdStart = ColdStart()
     evaluation: Evaluation = Evaluation()
     beam: Beam = Beam()
+    resources: Resources = Resources()
 
     @pydantic.field_validator("infra_validation", "mixed_precision", mode="before")
     @classmethod
@@ -170,7 +173,8 @@ def _explain(cls, where: str, error: dict) -> str:
         return f"{where}: {path}: {error['input']!r}: {error['msg'].removeprefix('Value error, ')}"
     part = cls
     for group in groups:
-        part = part.model_fields[group].annotation
+        # The keys of a mapping, as resources.components, are anybody's.
+        part = part.model_fields[group].annotation if hasattr(part, "model_fields") else typing.get_args(part)[-1]
     near = difflib.get_close_matches(str(key), part.model_fields, 1)
     hint = f"did you mean {near[0]}? " if near else ""
     return f"{where}: {path} is no known key; {hint}there are: {', '.join(part.model_fields)}"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 from ml_metadata.proto import metadata_store_pb2
 from tfx.components import Evaluator, SchemaGen, StatisticsGen, Transform
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.dsl.components.common.resolver import Resolver
+from tfx.orchestration import data_types
 from tfx.orchestration import pipeline as tfx_pipeline
 from tfx.proto import transform_pb2
 from tfx.types import Channel, standard_artifacts
@@ -15,6 +17,7 @@ from tfx.types import Channel, standard_artifacts
 from components.data_validator.component import DataValidator
 from components.example_gen.component import ExampleGen
 from components.language_adapter.component import LanguageAdapter
+from components.served_model.component import ServedModel
 from components.text_encoder.component import TextEncoder
 from components.textualiser.component import Textualiser
 from components.trainer.component import Trainer
@@ -23,11 +26,13 @@ from pipeline.config import RunConfig
 from pipeline.evaluation import eval_config
 from pipeline.gate import gate
 from pipeline.resolvers import PreviousBlessedModelStrategy, PreviousStatisticsStrategy
+from serving.spec_file import SPEC_FILE
 
 ADAPTER = "LanguageAdapter"
 STUDENT, PLAIN, ALIGNMENT = "DistillationTrainer", "PlainTrainer", "AlignmentTrainer"
 COLD_START, COLD_START_RUN_FN = "ColdStart", "pipeline.run_fns.cold_start.run_fn"
 PLAIN_EVALUATOR = "PlainEvaluator"
+SERVED_MODEL = "ServedModel"
 
 
 def create_pipeline(
@@ -45,6 +50,8 @@ def create_pipeline(
     metadata_connection_config: metadata_store_pb2.ConnectionConfig | None = None,
     enable_cache: bool = True,
     infra_validation: bool = False,
+    accepted_dir: str | None = None,
+    run_parameters: Mapping[str, data_types.RuntimeParameter] | None = None,
 ) -> tfx_pipeline.Pipeline:
     """Builds the pipeline.
 
@@ -64,19 +71,27 @@ def create_pipeline(
         enable_cache: reuse results whose inputs have not changed.
         infra_validation: load the student in TensorFlow Serving before it is pushed;
             needs Docker.
+        accepted_dir: given for an orchestrator that cannot look for earlier runs in ML Metadata
+            (Kubeflow Pipelines): accepted statistics are kept there, to measure drift against,
+            and the baseline of the gate is the version in `serving_dir`.
+        run_parameters: what each run is given anew instead of when the pipeline is made, by name:
+            `files` and `fingerprint`, `max_rejected_share`, `max_drift`.
 
     Returns:
         The TFX pipeline, for any TFX runner.
     """
     dataset_spec = spec.to_json()
     frozen = config.text_mode == "frozen"
+    values = {
+        "files": "\n".join(files), "fingerprint": fingerprint, "max_drift": config.data.max_drift,
+        "max_rejected_share": config.ingestion.max_rejected_share, **(run_parameters or {})}
 
     # Reads the log, splits it, builds histories, keeps malformed rows aside.
     example_gen = ExampleGen(
         dataset_spec=dataset_spec,
-        files="\n".join(files),
-        fingerprint=fingerprint,
-        max_rejected_share=config.ingestion.max_rejected_share,
+        files=values["files"],
+        fingerprint=values["fingerprint"],
+        max_rejected_share=values["max_rejected_share"],
         dead_letter_dir=dead_letter_dir,
     )
 
@@ -95,22 +110,23 @@ def create_pipeline(
         )
 
     # The statistics that drift is measured against.
-    previous_statistics = Resolver(
+    previous_statistics = [] if accepted_dir else [Resolver(
         strategy_class=PreviousStatisticsStrategy,
         previous=Channel(type=standard_artifacts.ExampleStatistics),
         anomalies=Channel(type=standard_artifacts.ExampleAnomalies),
         current=statistics_gen.outputs["statistics"],
-    ).with_id("PreviousStatistics")
+    ).with_id("PreviousStatistics")]
 
     # Anomalies and drift stop the run here, before anything expensive.
     data_validator = DataValidator(
         statistics=statistics_gen.outputs["statistics"],
         schema=schema_gen.outputs["schema"],
-        previous_statistics=previous_statistics.outputs["previous"],
+        previous_statistics=previous_statistics[0].outputs["previous"] if previous_statistics else None,
         max_unknown_share=config.data.max_unknown_share,
         max_missing_share=config.data.max_missing_share,
-        max_drift=config.data.max_drift,
+        max_drift=values["max_drift"],
         inferred=config.data.schema_path is None,
+        accepted_dir=accepted_dir,
     )
 
     # Every row becomes a sentence.
@@ -135,7 +151,7 @@ def create_pipeline(
         disable_statistics=True,
     )
 
-    nodes = [example_gen, statistics_gen, schema_gen, previous_statistics, data_validator, textualiser, transform]
+    nodes = [example_gen, statistics_gen, schema_gen, *previous_statistics, data_validator, textualiser, transform]
 
     # The language model may read the domain's texts first.
     adapted = None
@@ -222,12 +238,18 @@ def create_pipeline(
         model = cold_start[0].outputs["model"]
 
     # The model that must not be made worse.
-    baseline = Resolver(
-        strategy_class=PreviousBlessedModelStrategy,
-        model=Channel(type=standard_artifacts.Model),
-        model_blessing=Channel(type=standard_artifacts.ModelBlessing),
-        candidate=model,
-    ).with_id("LastBlessedModel")
+    if accepted_dir:
+        baseline = ServedModel(serving_dir=serving_dir, dataset_spec=dataset_spec, spec_file=SPEC_FILE).with_id(
+            SERVED_MODEL)
+        # Looked for once the candidate is trained: another run may have pushed meanwhile.
+        baseline.add_upstream_node(cold_start[0] if cold_start else distillation_trainer)
+    else:
+        baseline = Resolver(
+            strategy_class=PreviousBlessedModelStrategy,
+            model=Channel(type=standard_artifacts.Model),
+            model_blessing=Channel(type=standard_artifacts.ModelBlessing),
+            candidate=model,
+        ).with_id("LastBlessedModel")
 
     nodes += [
         alignment_trainer, distillation_trainer, *cold_start, baseline,

@@ -11,6 +11,7 @@ import os
 import pathlib
 import shutil
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from models.spec.dataset_spec import DatasetSpec
@@ -30,11 +31,14 @@ if TYPE_CHECKING:
     from ml_metadata.proto import metadata_store_pb2
     from tfx.orchestration.pipeline import Pipeline
 
+    from models.language_model_source import LanguageModelSource
     from pipeline.local_runner import LocalRunner
 
 _log = logging.getLogger(LOGGER)
 # Files whose first row is read before the run starts.
 _CHECKED_FILES = 20
+# What the copy of an imported schema is called: ImportSchemaGen wants its own name for it.
+SCHEMA = "schema.pbtxt"
 
 
 def run(
@@ -110,34 +114,22 @@ def prepare(
               "" if config.text_form == PROSE else f", text form {config.text_form}",
               ", adapted" if config.adaptation.epochs else "", config.seed)
     _log.info("root %s", layout.root)
-    if not spec.text_sides:
-        raise UserError(f"dataset {spec.name}: no feature has a text, so there is nothing to align with a language "
-                        "model; give at least one feature the key text")
-    config = _with_catalogue(config, spec, layout)
+    check_texts(spec)
+    config = with_catalogue(config, spec, lambda path: str(keep(path, layout.catalogues)))
     _log.info("loading the libraries ...")
     # TFX takes 20 to 40 seconds to import, so wrong arguments have been refused before.
     from components.example_gen import readers
-    from models import backbones
-    from models.language_model import LanguageModel
-    from models.language_model_source import LanguageModelSource
     from pipeline.pipeline import create_pipeline
 
     spec, files = resolve_source(spec, layout, data_dir)
-    language_model = LanguageModelSource(config.language_model)
-    # They fail now, not after an hour, when a name or an option means nothing.
-    LanguageModel.tokenizer_of(config.language_model)
-    language_model.check_max_tokens(config.max_tokens)
-    backbones.get(config.backbone, **config.backbone_options)
-    if not language_model.pretrained:
-        _log.info("WARNING: the language model %s is untrained: its vectors carry no meaning; for tests only",
-                  config.language_model)
+    language_model = check_models(config)
     layout.root.mkdir(parents=True, exist_ok=True)
     return create_pipeline(
         # Not the dataset's: in a store of several, what --smoke made must not be compared with what was trained.
         pipeline_name=layout.root.name,
         pipeline_root=str(layout.artifacts),
         spec=spec,
-        config=_with_schema(config, layout),
+        config=with_schema(config, lambda path: str(keep(path, layout.schemas, SCHEMA))),
         files=files,
         fingerprint=readers.fingerprint(files),
         serving_dir=str(layout.serving(config.model_name)),
@@ -160,7 +152,7 @@ def execute(pipeline: Pipeline, runner: LocalRunner) -> None:
     try:
         runner.run(pipeline)
     except Exception as error:
-        cause = _user_error(error)
+        cause = user_error(error)
         if cause is None:
             raise
         raise UserError(f"{runner.current}: {cause}") from error
@@ -186,8 +178,39 @@ def resolve_source(spec: DatasetSpec, layout: RunLayout, data_dir: str | None) -
     return spec, files
 
 
-def _with_schema(config: RunConfig, layout: RunLayout) -> RunConfig:
-    """The configuration with an imported schema checked, and named by what is in it."""
+def check_texts(spec: DatasetSpec) -> None:
+    """Raises UserError where a dataset has no text."""
+    if not spec.text_sides:
+        raise UserError(f"dataset {spec.name}: no feature has a text, so there is nothing to align with a language "
+                        "model; give at least one feature the key text")
+
+
+def check_models(config: RunConfig) -> LanguageModelSource:
+    """The language model, once it and the backbone are known to exist with the given options.
+
+    They fail now, not after an hour, when a name or an option means nothing.
+    """
+    from models import backbones
+    from models.language_model import LanguageModel
+    from models.language_model_source import LanguageModelSource
+
+    language_model = LanguageModelSource(config.language_model)
+    LanguageModel.tokenizer_of(config.language_model)
+    language_model.check_max_tokens(config.max_tokens)
+    backbones.get(config.backbone, **config.backbone_options)
+    if not language_model.pretrained:
+        _log.info("WARNING: the language model %s is untrained: its vectors carry no meaning; for tests only",
+                  config.language_model)
+    return language_model
+
+
+def with_schema(config: RunConfig, kept: Callable[[str], str]) -> RunConfig:
+    """The configuration with an imported schema checked, and named by what is in it.
+
+    Args:
+        config: the configuration.
+        kept: copies a file and returns the copy's path, which its content decides.
+    """
     path = config.data.schema_path
     if path is None:
         return config
@@ -196,14 +219,14 @@ def _with_schema(config: RunConfig, layout: RunLayout) -> RunConfig:
 
     try:
         tfdv.load_schema_text(path)
-        kept = keep(path, layout.schemas, "schema.pbtxt")
+        copy = kept(path)
     except (OSError, text_format.ParseError) as error:
         raise UserError(f"data.schema_path: {path}: cannot be read as a schema: {error}") from error
-    return config.model_copy(update={"data": config.data.model_copy(update={"schema_path": str(kept)})})
+    return config.model_copy(update={"data": config.data.model_copy(update={"schema_path": copy})})
 
 
-def _with_catalogue(config: RunConfig, spec: DatasetSpec, layout: RunLayout) -> RunConfig:
-    """The configuration with its catalogue checked, and named by what is in it."""
+def with_catalogue(config: RunConfig, spec: DatasetSpec, kept: Callable[[str], str]) -> RunConfig:
+    """The configuration with its catalogue checked, and named by what is in it; `kept` as for `with_schema`."""
     options = config.cold_start
     if options.catalogue is None:
         return config
@@ -213,8 +236,8 @@ def _with_catalogue(config: RunConfig, spec: DatasetSpec, layout: RunLayout) -> 
         raise UserError(f"cold_start.catalogue: {error}") from error
     for reason in catalogue.rejected:
         _log.info("WARNING: cold_start.catalogue: %s", reason)
-    kept = keep(options.catalogue, layout.catalogues)
-    return config.model_copy(update={"cold_start": options.model_copy(update={"catalogue": str(kept)})})
+    copy = kept(options.catalogue)
+    return config.model_copy(update={"cold_start": options.model_copy(update={"catalogue": copy})})
 
 
 def keep(path: str | os.PathLike, folder: pathlib.Path, name: str | None = None) -> pathlib.Path:
@@ -248,7 +271,7 @@ def _has_image(name: str) -> bool:
         return False
 
 
-def _user_error(error: BaseException | None) -> UserError | None:
+def user_error(error: BaseException | None) -> UserError | None:
     """The user's error behind an exception, if there is one."""
     while error is not None:
         if isinstance(error, UserError):

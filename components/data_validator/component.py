@@ -19,6 +19,7 @@ class DataValidatorSpec(ComponentSpec):
         "max_missing_share": ExecutionParameter(type=float),
         "max_drift": ExecutionParameter(type=float),
         "inferred": ExecutionParameter(type=int),
+        "accepted_dir": ExecutionParameter(type=str, optional=True),
     }
     INPUTS = {
         "statistics": ChannelParameter(type=standard_artifacts.ExampleStatistics),
@@ -47,6 +48,9 @@ class DataValidator(base_component.BaseComponent):
             guess, or written by a person.
         max_drift: largest Jensen-Shannon divergence (numeric) or L-infinity distance
             (string) of a feature between two runs' training splits; 0 turns it off.
+        accepted_dir: folder in which the statistics of the training split are kept once they
+            are accepted, and from which those of the run before are taken where
+            `previous_statistics` is absent: for an orchestrator that cannot look for them.
 
     Output `anomalies`, in ExampleValidator's own format; its custom property
     `statistics_id` says which statistics were accepted.
@@ -73,6 +77,7 @@ class DataValidator(base_component.BaseComponent):
         max_missing_share: float = 0.05,
         max_drift: float = 0.3,
         inferred: bool = True,
+        accepted_dir: str | None = None,
     ):
         super().__init__(
             DataValidatorSpec(
@@ -83,6 +88,7 @@ class DataValidator(base_component.BaseComponent):
                 max_missing_share=max_missing_share,
                 max_drift=max_drift,
                 inferred=int(inferred),
+                accepted_dir=accepted_dir,
                 anomalies=types.Channel(type=standard_artifacts.ExampleAnomalies),
             )
         )

@@ -8,11 +8,14 @@ import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 from tfx.components.example_validator import executor as tfx_executor
 from tfx.components.statistics_gen import stats_artifact_utils
+from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import writer_utils
 
 from models.spec.errors import UserError
 
+# In `accepted_dir`.
+ACCEPTED = "train.stats.pb"
 # Custom property of the anomalies: id of the statistics that were accepted.
 STATISTICS_ID = "statistics_id"
 
@@ -27,10 +30,13 @@ class Executor(tfx_executor.Executor):
             UserError: with the readable list of anomalies.
         """
         self._tolerances = exec_properties
+        accepted_dir = exec_properties.get("accepted_dir")
         self._previous = None
         if input_dict.get("previous_statistics"):
             artifact = artifact_utils.get_single_instance(input_dict["previous_statistics"])
-            self._previous = stats_artifact_utils.load_statistics(artifact, "train").proto()
+            self._previous = _statistics(artifact)
+        elif accepted_dir and fileio.exists(os.path.join(accepted_dir, ACCEPTED)):
+            self._previous = tfdv.load_stats_binary(os.path.join(accepted_dir, ACCEPTED))
         self._found = []
         # Only a validation that ends is published, so this names statistics that were accepted.
         artifact_utils.get_single_instance(output_dict["anomalies"]).set_int_custom_property(
@@ -42,6 +48,8 @@ class Executor(tfx_executor.Executor):
                 + "\n".join(f"  {line}" for line in self._found)
                 + "\nMend the data, or, when it is meant to be so, import a schema that allows it (configuration "
                 "key data.schema_path) or raise data.max_unknown_share, data.max_missing_share or data.max_drift.")
+        if accepted_dir:
+            _keep(_statistics(artifact_utils.get_single_instance(input_dict["statistics"])), accepted_dir)
         return result
 
     def _Validate(self, inputs, outputs) -> anomalies_pb2.Anomalies:
@@ -66,6 +74,20 @@ class Executor(tfx_executor.Executor):
         if anomalies.HasField("dataset_anomaly_info"):
             self._found.append(f"{split} split: {anomalies.dataset_anomaly_info.description}")
         return anomalies
+
+
+def _statistics(artifact) -> statistics_pb2.DatasetFeatureStatisticsList:
+    """The training split's."""
+    return stats_artifact_utils.load_statistics(artifact, "train").proto()
+
+
+def _keep(statistics: statistics_pb2.DatasetFeatureStatisticsList, folder: str) -> None:
+    """Replaces the file at once: a run that is killed meanwhile leaves the ones before."""
+    fileio.makedirs(folder)
+    temporary = os.path.join(folder, f"{ACCEPTED}.tmp")
+    with fileio.open(temporary, "wb") as file:
+        file.write(statistics.SerializeToString())
+    fileio.rename(temporary, os.path.join(folder, ACCEPTED), overwrite=True)
 
 
 def comparable_features(

@@ -37,7 +37,7 @@ class ExampleGen(base_beam_component.BaseBeamComponent):
 
     Args:
         dataset_spec: `DatasetSpec.to_json()`.
-        files: the log's files, joined by newlines (`readers.list_files`).
+        files: the log's files (`readers.list_files`), or patterns of them, joined by newlines.
         fingerprint: `readers.fingerprint(files)`; a cached result is reused only while
             it is unchanged.
         max_rejected_share: the run fails when more than this share of rows is malformed.

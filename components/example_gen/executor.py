@@ -47,7 +47,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
 
         pipeline = self._make_beam_pipeline()
-        _build(pipeline, spec, exec_properties["files"].split("\n"), examples.uri, report_uri)
+        # Patterns are looked up now: a recurring run is given the same ones and finds new files.
+        files = [file for pattern in exec_properties["files"].split("\n") for file in readers.expand(pattern)]
+        _build(pipeline, spec, files, examples.uri, report_uri)
         result = pipeline.run()
         result.wait_until_finish()
 

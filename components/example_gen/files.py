@@ -23,25 +23,39 @@ def open_binary(file: str) -> Iterator[BinaryIO]:
         UserError: the file cannot be opened, or its gzip data are damaged.
     """
     try:
-        with gzip.open(file) if file.endswith(".gz") else open(file, "rb") as stream:
+        if is_uri(file):
+            from apache_beam.io.filesystems import CompressionTypes, FileSystems
+
+            opened = FileSystems.open(file, compression_type=CompressionTypes.UNCOMPRESSED)
+        else:
+            opened = open(file, "rb")
+        with opened as raw, gzip.open(raw) if file.endswith(".gz") else contextlib.nullcontext(raw) as stream:
             yield stream
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise UserError(f"{file}: is damaged gzip data: {error}; compress or download it again") from error
-    except OSError as error:
+    except OSError as error:  # Beam's BeamIOError is one too.
         raise UserError(f"{file}: cannot be read: {error.strerror or error}") from error
+
+
+def is_uri(path: str) -> bool:
+    """Whether a path names another file system than the local one, as `gs://bucket/log.csv`."""
+    return "://" in path
 
 
 def expand(pattern: str, data_dir: str | None = None) -> list[str]:
     """The files a glob matches, sorted.
 
     Args:
-        pattern: a path or glob; `**` stands for any folders.
+        pattern: a path or glob; `**` stands for any folders. A URI, as `gs://bucket/log/*.csv`, is
+            looked up by Apache Beam's file systems.
         data_dir: when given, a relative pattern is looked up below it; of one that leads
             elsewhere (an absolute one outside it, or one with `..`) the last part is.
 
     Raises:
         UserError: no file matches, or one is empty.
     """
+    if is_uri(pattern):
+        return [found.path for found in _remote(pattern)]
     if data_dir is not None:
         folder = os.path.abspath(data_dir)
         if not os.path.isdir(folder):
@@ -76,8 +90,13 @@ def fingerprint(files: Sequence[str]) -> str:
     """
     digest = hashlib.sha256()
     for file in files:
-        status = os.stat(file)
-        digest.update(f"{file}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+        if is_uri(file):
+            (found,) = _remote(file)
+            size, changed = found.size_in_bytes, found.last_updated_in_seconds
+        else:
+            status = os.stat(file)
+            size, changed = status.st_size, status.st_mtime_ns
+        digest.update(f"{file}\0{size}\0{changed}\n".encode())
     return digest.hexdigest()
 
 
@@ -93,6 +112,27 @@ def check_columns(file: str, wanted: Sequence[str], present: Sequence[str]) -> N
             close = difflib.get_close_matches(column, present, n=1)
             hint = f"; did you mean '{close[0]}'?" if close else "."
             raise UserError(f"{file}: there is no column '{column}'{hint} Its columns: {', '.join(present)}")
+
+
+def _remote(pattern: str) -> list:
+    """Beam's metadata of the files that a URI matches, by path.
+
+    Raises:
+        UserError: none does, one is empty, or the file system cannot be asked.
+    """
+    from apache_beam.io.filesystem import BeamIOError
+    from apache_beam.io.filesystems import FileSystems
+
+    try:
+        found = sorted(FileSystems.match([pattern])[0].metadata_list, key=lambda metadata: metadata.path)
+    except (BeamIOError, ValueError) as error:
+        raise UserError(f"source.path: {pattern}: cannot be looked up: {error}") from error
+    if not found:
+        raise UserError(f"source.path: no file matches {pattern}")
+    for metadata in found:
+        if metadata.size_in_bytes == 0:
+            raise UserError(f"{metadata.path}: is empty; a log has at least one row")
+    return found
 
 
 def _neighbours(pattern: str) -> str:

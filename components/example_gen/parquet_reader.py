@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 from pyarrow import parquet
 
-from components.example_gen.files import check_columns
+from components.example_gen.files import check_columns, is_uri, open_binary
 from components.example_gen.row import Row
 from models.spec.errors import UserError
 
@@ -41,7 +42,9 @@ class ParquetReader:
             UserError: the file is no Parquet file, or lacks a column.
         """
         try:
-            with parquet.ParquetFile(file) as log:
+            # A local file is mapped; any other is read through Beam's file systems.
+            source = open_binary(file) if is_uri(file) else contextlib.nullcontext(file)
+            with source as opened, parquet.ParquetFile(opened) as log:
                 check_columns(file, self._columns, log.schema_arrow.names)
                 number = 0
                 for batch in log.iter_batches(_BATCH, columns=list(self._columns)):

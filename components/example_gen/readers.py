@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from components.example_gen import files as _files
 from components.example_gen.csv_reader import CsvReader
-from components.example_gen.files import fingerprint
+from components.example_gen.files import expand, fingerprint, is_uri
 from components.example_gen.parquet_reader import ParquetReader
 from components.example_gen.rejected import Rejected
 from components.example_gen.row import Row
@@ -14,7 +14,7 @@ from components.example_gen.tfds_reader import TfdsReader
 from components.example_gen.tfrecord_reader import TfrecordReader
 from models.spec.dataset_spec import DatasetSpec
 
-__all__ = ["Rejected", "Row", "fingerprint", "list_files", "read_rows"]
+__all__ = ["Rejected", "Row", "expand", "fingerprint", "is_uri", "list_files", "read_rows"]
 
 
 def list_files(

@@ -18,7 +18,8 @@ class Source(SpecPart):
             (a tensorflow-datasets builder).
         path: glob of the files, relative to the specification's own folder, or to
             `--data-dir` when that is given; of a path that leads out of that folder
-            (absolute, or with `..`) `--data-dir` takes the last part. Not for `tfds`.
+            (absolute, or with `..`) `--data-dir` takes the last part. A URI, as
+            `gs://bucket/log/*.csv`, stays as it is. Not for `tfds`.
         builder: name of a tensorflow-datasets builder, with its config after a
             slash, as `movielens_ratings/1m`. Only for `tfds`.
         tfds_split: the split of the builder that is read. Only for `tfds`.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import tensorflow as tf
+from tfx.utils import io_utils
 
 from models import raw_example
 from models.catalogue_rows import CatalogueRows
@@ -32,7 +33,9 @@ def run_fn(fn_args) -> None:
     rows = CatalogueRows.load(base_run) if base_run else from_log(stage, student)
     options = stage.config.cold_start
     if options.catalogue:
-        add_catalogue(stage, rows, Catalogue.read(options.catalogue, stage.spec, options.side))
+        # The catalogue may lie in object storage.
+        path = io_utils.ensure_local(options.catalogue)
+        add_catalogue(stage, rows, Catalogue.read(path, stage.spec, options.side))
     rows.save(fn_args.model_run_dir)
     # Textualised examples hold the raw features too.
     export_ctr_model(student, stage.tft_output, stage.spec, fn_args.serving_model_dir, rows.rows,

@@ -32,7 +32,7 @@ def frame(colours, prices):
 GOOD = frame(["red", "blue"] * 50, [float(i % 10) for i in range(100)])
 
 
-def validate(folder, train, test, previous=None):
+def validate(folder, train, test, previous=None, accepted_dir=None):
     source = statistics(folder / "statistics", {"train": train, "test": test})
     source.id = 42
     schema_artifact = artifact(standard_artifacts.Schema, folder / "schema")
@@ -42,7 +42,7 @@ def validate(folder, train, test, previous=None):
     if previous is not None:
         inputs["previous_statistics"] = [statistics(folder / "previous", {"train": previous})]
     anomalies = artifact(standard_artifacts.ExampleAnomalies, folder / "anomalies")
-    Executor().Do(inputs, {"anomalies": [anomalies]}, TOLERANCES)
+    Executor().Do(inputs, {"anomalies": [anomalies]}, {**TOLERANCES, "accepted_dir": accepted_dir})
     return anomalies
 
 
@@ -72,6 +72,18 @@ def test_drift_against_the_previous_run_stops_the_run(tmp_path):
     drifted = frame(["red"] * 95 + ["blue"] * 5, GOOD["price"])
     with pytest.raises(UserError, match="train split, feature 'colour': High Linfty distance"):
         validate(tmp_path, drifted, drifted, previous=GOOD)
+
+
+def test_without_earlier_statistics_at_hand_those_that_were_accepted_last_are_compared_with(tmp_path):
+    kept = str(tmp_path / "accepted")
+    drifted = frame(["red"] * 95 + ["blue"] * 5, GOOD["price"])
+    validate(tmp_path / "first", GOOD, GOOD, accepted_dir=kept)
+    # A refused run is repeated: what it brought has not become the norm.
+    for name in ("second", "third"):
+        with pytest.raises(UserError, match="train split, feature 'colour': High Linfty distance"):
+            validate(tmp_path / name, drifted, drifted, accepted_dir=kept)
+    validate(tmp_path / "fourth", GOOD, GOOD, accepted_dir=kept)
+    assert [path.name for path in (tmp_path / "accepted").iterdir()] == ["train.stats.pb"]
 
 
 def test_ids_in_digits_are_strings_all_the_same(tmp_path):

@@ -1,7 +1,9 @@
 import json
 
 import pytest
+from tfx.dsl.components.common.resolver import Resolver
 from tfx.orchestration import metadata
+from tfx.orchestration.data_types import RuntimeParameter
 
 from models.spec.dataset_spec import DatasetSpec
 from pipeline.config import SERVING_IMAGE, RunConfig
@@ -51,6 +53,23 @@ def test_a_benchmark_needs_what_stands_before_the_first_trainer(tmp_path):
     assert upstream(nodes(tmp_path)["AlignmentTrainer"]) == {
         "ExampleGen", "StatisticsGen", "SchemaGen", "PreviousStatistics", "DataValidator", "Textualiser",
         "TextEncoder", "Transform"}
+
+
+def test_where_nothing_can_look_for_earlier_runs_the_served_model_is_the_baseline(tmp_path):
+    found = nodes(tmp_path, accepted_dir=str(tmp_path / "accepted"))
+    assert not any(isinstance(node, Resolver) for node in found.values())
+    assert set(found) == COMMON - {"PreviousStatistics", "LastBlessedModel"} | {
+        "TextEncoder", "PlainTrainer", "PlainEvaluator", "ColdStart", "ServedModel"}
+    assert found["Evaluator"].inputs["baseline_model"].producer_component_id == "ServedModel"
+    assert found["DataValidator"].exec_properties["accepted_dir"] == str(tmp_path / "accepted")
+    assert found["ServedModel"].upstream_nodes == {found["ColdStart"]}
+
+
+def test_a_run_parameter_takes_the_place_of_a_value(tmp_path):
+    drift = RuntimeParameter("max_drift", ptype=float)
+    found = nodes(tmp_path, run_parameters={"max_drift": drift})
+    assert found["DataValidator"].exec_properties["max_drift"] is drift
+    assert found["ExampleGen"].exec_properties["files"] == "toy.csv"
 
 
 def test_deployment_files_are_written_last_and_where_they_are_asked_for(tmp_path):
