@@ -95,8 +95,10 @@ def prepare(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: s
     from models import backbones
     from models.language_model import LanguageModel
     from models.language_model_source import LanguageModelSource
+    from pipeline.beam_options import check_options
     from pipeline.pipeline import create_pipeline
 
+    check_options(config.beam)
     spec, files = resolve_source(spec, layout, data_dir)
     language_model = LanguageModelSource(config.language_model)
     # They fail now, not after an hour, when a name or an option means nothing.
