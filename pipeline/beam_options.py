@@ -47,8 +47,8 @@ def _check_name(name: str, value, known: dict, named: set[str]) -> None:
     if name not in named and not _is_flag(name):
         near = difflib.get_close_matches(name, named, 1)
         hint = f"did you mean {near[0]}? " if near else ""
-        raise UserError(f"beam.options.{name}: is no option of Beam or of the job server; {hint}docs/beam.md says where "
-                        "they are listed")
+        raise UserError(f"beam.options.{name}: is no option of Beam or of the job server; {hint}docs/beam.md says "
+                        "where they are listed")
     if value is False and known.get(name, False) is not False:
         raise UserError(f"beam.options.{name}: cannot be turned off so; write no_{name}: true")
 

@@ -53,12 +53,12 @@ def test_options_become_flags():
 
 
 @pytest.mark.parametrize(("settings", "message"), [
-    (["beam.runner=DaskRunner"], "beam.runner: 'DaskRunner': is not offered: it was seen to report success and to write"),
-    (["beam.runner=FlinkRunner"], "start Flink's job server and name it as beam.options.job_endpoint of PortableRunner"),
+    (["beam.runner=DaskRunner"], "beam.runner: 'DaskRunner': is not offered: it was seen to report success"),
+    (["beam.runner=FlinkRunner"], "start Flink's job server and name it as beam.options.job_endpoint"),
     (["beam.runner=Direct"], "is not offered: there are: DirectRunner, PortableRunner, DataflowRunner"),
     (["beam.options.runner=DirectRunner"], "the runner is the key beam.runner"),
     (["beam.options.--streaming=true"], "'--streaming' is no name of an option"),
-    (["beam.options.direct_num_workers=2"], "has no effect with the running mode in_memory; set beam.options.direct_run"),
+    (["beam.options.direct_num_workers=2"], "has no effect with the running mode in_memory; set beam.options."),
     (PORTABLE, "beam.options.job_endpoint is missing: the address of the job server, as localhost:8099"),
     ([*PORTABLE, "beam.options.job_endpoint=flink"], "'flink' is not HOST:PORT"),
     ([*PORTABLE, "beam.options.job_endpoint=flink:8099"], "Beam's own image does not hold this package"),
