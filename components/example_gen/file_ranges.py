@@ -9,13 +9,13 @@ which Python's `csv` refuses as a field. Nothing but these bytes is read to find
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 from pyarrow import parquet
 
 from components.example_gen.file_range import FileRange
 from components.example_gen.files import open_binary
+from components.example_gen.files import size as size_of
 from models.spec.source import Source
 
 # A file is cut where it has more than this; a range has about as much.
@@ -62,8 +62,10 @@ def _can_cut(encoding: str) -> bool:
 
 def _line_starts(file: str, size: int, window: int) -> list[int]:
     starts = [0]
+    end = size_of(file)
+    if end <= size:
+        return starts
     with open_binary(file) as stream:
-        end = stream.seek(0, os.SEEK_END)
         for near in range(size, end, size):
             if near > starts[-1]:
                 found = _record_start(stream, near, min(near + size, end), window)
@@ -89,7 +91,8 @@ def _record_start(stream, near: int, limit: int, window: int) -> int | None:
 def _row_groups(file: str, size: int) -> list[int]:
     """The first row group of each range: so many that a range has about `size` bytes."""
     try:
-        metadata = parquet.read_metadata(file)
+        with open_binary(file) as stream:
+            metadata = parquet.read_metadata(stream)
     except (OSError, ValueError):
         return [0]  # The reader says what is wrong with it.
     starts, taken = [0], 0

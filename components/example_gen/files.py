@@ -81,6 +81,15 @@ def fingerprint(files: Sequence[str]) -> str:
     return digest.hexdigest()
 
 
+def size(file: str) -> int:
+    """Bytes of a file; one of another file system, as `gs://bucket/log.csv`, is asked for by Apache Beam."""
+    if "://" not in file:
+        return os.path.getsize(file)
+    from apache_beam.io.filesystems import FileSystems
+
+    return FileSystems.match([file])[0].metadata_list[0].size_in_bytes
+
+
 def check_columns(file: str, wanted: Sequence[str], present: Sequence[str]) -> None:
     """Checks that a file has the columns a specification names.
 

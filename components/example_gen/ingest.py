@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 
 import apache_beam as beam
 from apache_beam.transforms import stats
 
+from components.example_gen import files as files_of_log
 from components.example_gen import splitting
 from components.example_gen.file_range import FileRange
 from components.example_gen.file_ranges import RANGE_BYTES, file_ranges
@@ -38,7 +38,7 @@ def ingest(pipeline, spec: DatasetSpec, files: list[str], examples_uri: str, rej
         examples_uri: of the Examples that are written.
         rejected_path: of the JSON lines of malformed rows.
     """
-    size = sum(os.path.getsize(file) for file in files)
+    size = sum(map(files_of_log.size, files))
     parts = (
         pipeline
         | "Files" >> beam.Create(list(enumerate(files)))

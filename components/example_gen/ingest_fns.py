@@ -99,8 +99,7 @@ class ReadUsers(_ReadPart):
         counts = collections.Counter()
         for row in self._read(*element, counts):
             if isinstance(row, Parsed):
-                # The same group on every machine, which Python's own hash would not give.
-                yield zlib.crc32(row.user.encode()) % self._groups, (
+                yield group_of(row.user, self._groups), (
                     row.user, row.time, row.split_key, row.label, row.entries, raw_example.encode(row.features))
             else:
                 yield row
@@ -193,6 +192,11 @@ class _Returning:
 
     def __iter__(self):
         self.value = yield from self._generator
+
+
+def group_of(user: str, groups: int) -> int:
+    """The group of a user: the same on every machine, which Python's own hash would not give."""
+    return zlib.crc32(user.encode()) % groups
 
 
 def placed(rejected: tuple[str, dict], first_lines: Mapping[str, int]) -> str:
