@@ -18,7 +18,7 @@ from pipeline.layout import RunLayout
 RESULTS = pathlib.Path(__file__).parent / "results"
 # Whose values are paths of this machine, and what stands for them.
 _PATHS = {"--data-dir": "DIR", "--movielens": "DIR", "--root": "ROOT", "--output": "FILE", "--peers": "FOLDER",
-          "--python": "PYTHON"}
+          "--python": "PYTHON", "--capacity": "FILE"}
 _KEPT = "interrupted; every result so far is kept: the same command goes on from there"
 
 

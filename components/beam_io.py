@@ -7,10 +7,10 @@ import os
 import apache_beam as beam
 from tfx.types import artifact_utils
 
-_FILE_NAME = "data_tfrecord"
+FILE_NAME = "data_tfrecord"
 # Consecutive rows of a log belong together (one user, one hour). Dealing them out over
 # shards lets a shuffle buffer of a few shards mix the whole split.
-_SHARDS = 16
+SHARDS = 16
 
 
 def split_dir(uri: str, split: str) -> str:
@@ -19,10 +19,13 @@ def split_dir(uri: str, split: str) -> str:
 
 
 @beam.ptransform_fn
-def write_examples(rows, uri: str, split: str, shards: int = _SHARDS):
-    """Writes serialized examples as gzipped TFRecords below `<uri>/Split-<split>`."""
+def write_examples(rows, uri: str, split: str, shards: int = SHARDS):
+    """Writes serialized examples as gzipped TFRecords below `<uri>/Split-<split>`, in no certain order.
+
+    They pass through a shuffle; `ShardWriter` writes the rows of a log without one.
+    """
     return rows | beam.io.WriteToTFRecord(
-        os.path.join(split_dir(uri, split), _FILE_NAME), file_name_suffix=".gz", num_shards=shards)
+        os.path.join(split_dir(uri, split), FILE_NAME), file_name_suffix=".gz", num_shards=shards)
 
 
 @beam.ptransform_fn

@@ -127,6 +127,7 @@ class RunConfig(Part):
             raise UserError(
                 f"distillation.feature_weight is {config.distillation.feature_weight:g} with distillation.folds of "
                 f"{config.distillation.folds}: it compares with one teacher's representation; set folds to 1")
+        config.beam.check()
         return config
 
 

@@ -263,5 +263,5 @@ def create_pipeline(
         components=nodes,
         enable_cache=enable_cache,
         metadata_connection_config=metadata_connection_config,
-        beam_pipeline_args=list(config.beam.args),
+        beam_pipeline_args=config.beam.flags(),
     )

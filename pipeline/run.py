@@ -119,8 +119,10 @@ def prepare(
     _log.info("loading the libraries ...")
     # TFX takes 20 to 40 seconds to import, so wrong arguments have been refused before.
     from components.example_gen import readers
+    from pipeline.beam_options import check_options
     from pipeline.pipeline import create_pipeline
 
+    check_options(config.beam)
     spec, files = resolve_source(spec, layout, data_dir)
     language_model = check_models(config)
     layout.root.mkdir(parents=True, exist_ok=True)

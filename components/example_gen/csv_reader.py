@@ -8,9 +8,10 @@ import csv
 import io
 import operator
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import BinaryIO
 
+from components.example_gen.file_range import FileRange
 from components.example_gen.files import check_columns, open_binary
 from components.example_gen.rejected import Rejected
 from components.example_gen.row import Row
@@ -18,6 +19,7 @@ from models.spec.errors import UserError
 
 # Bytes that the encoding cannot decode are kept as these code points ("surrogateescape").
 _UNDECODABLE = re.compile("[\udc80-\udcff]")
+_BUFFER = 1 << 20
 
 
 class CsvReader:
@@ -62,12 +64,29 @@ class CsvReader:
         with open_binary(file) as stream:
             yield from self.read_stream(stream, file)
 
+    def read_range(self, part: FileRange) -> Generator[Row | Rejected, None, int]:
+        """The rows of a part of a file; lines are counted from its start. Raises UserError as `read`.
+
+        Returns:
+            How many lines the part has.
+        """
+        reader = self
+        if part.start and not self._header:
+            with open_binary(part.file) as stream:
+                reader = CsvReader(self._columns, self._delimiter, self._encoding, self._header_line(stream, part.file))
+        with open_binary(part.file) as stream:
+            counted = _Part(stream, part)
+            yield from reader.read_stream(io.BufferedReader(counted, _BUFFER), part.file)
+        return counted.lines
+
+    def _header_line(self, stream: BinaryIO, file: str) -> list[str]:
+        text = io.TextIOWrapper(stream, encoding=self._codec(), errors="surrogateescape", newline="")
+        return next(self._reader(_Lines(text)))
+
     def read_stream(self, stream: BinaryIO, file: str) -> Iterator[Row | Rejected]:
         """The rows of an open file, which `file` names; closes it. Raises UserError as `read`."""
-        # A byte order mark is no part of the first column's name.
-        codec = "utf-8-sig" if codecs.lookup(self._encoding).name == "utf-8" else self._encoding
         try:
-            with io.TextIOWrapper(stream, encoding=codec, errors="surrogateescape", newline="") as text:
+            with io.TextIOWrapper(stream, encoding=self._codec(), errors="surrogateescape", newline="") as text:
                 yield from self._rows(_Lines(text), file)
         except UnicodeDecodeError as error:
             # Encodings that are no superset of ASCII (utf-16) cannot go on after a wrong byte.
@@ -117,6 +136,10 @@ class CsvReader:
         if pick is None:
             raise UserError(f"{file}: has no header line")
 
+    def _codec(self) -> str:
+        # A byte order mark is no part of the first column's name.
+        return "utf-8-sig" if codecs.lookup(self._encoding).name == "utf-8" else self._encoding
+
     def _reader(self, lines: _Lines):
         return csv.reader(lines, delimiter=self._delimiter, strict=True)
 
@@ -136,6 +159,35 @@ class CsvReader:
         name, match = next((n, m) for n, f in zip(header, fields) if (m := _UNDECODABLE.search(f)))
         return (f"column '{name}' is not valid {self._encoding} "
                 f"(byte 0x{ord(match.group()) - 0xDC00:02x} at character {match.start() + 1})")
+
+
+class _Part(io.RawIOBase):
+    """The bytes of a part of a file; counts their lines.
+
+    Args:
+        stream: the whole file.
+        part: of it.
+    """
+
+    def __init__(self, stream: BinaryIO, part: FileRange):
+        self._stream = stream
+        if part.start:
+            stream.seek(part.start)
+        self._left = None if part.stop is None else part.stop - part.start
+        self.lines = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:
+        view = memoryview(buffer)
+        if self._left is not None:
+            view = view[:self._left]
+        count = self._stream.readinto(view)
+        if self._left is not None:
+            self._left -= count
+        self.lines += bytes(view[:count]).count(b"\n")
+        return count
 
 
 class _Lines:

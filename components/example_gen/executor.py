@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
 
 import apache_beam as beam
 from absl import logging
-from apache_beam.transforms import stats
 from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_executor
 from tfx.dsl.io import fileio
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 
-from components.beam_io import write_examples
-from components.example_gen import readers, splitting
-from components.example_gen.row_parser import Parsed, RowParser, parse_time
-from models import raw_example
+from components import shard_writer
+from components.example_gen import readers
+from components.example_gen.ingest import ingest
+from components.example_gen.ingest_fns import COUNTERS
 from models.spec.dataset_spec import DatasetSpec
 from models.spec.errors import UserError
 from models.spec.split_rule import SPLITS
 
-_COUNTERS = "ingestion"
-# Rank error of the time cuts: 0.01 % of the rows.
-_QUANTILES = 10_000
 SUMMARY = "summary.json"
 REJECTED = "rejected.jsonl"
 
@@ -49,9 +44,10 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         pipeline = self._make_beam_pipeline()
         # Patterns are looked up now: a recurring run is given the same ones and finds new files.
         files = [file for pattern in exec_properties["files"].split("\n") for file in readers.expand(pattern)]
-        _build(pipeline, spec, files, examples.uri, report_uri)
+        ingest(pipeline, spec, files, examples.uri, os.path.join(report_uri, REJECTED))
         result = pipeline.run()
         result.wait_until_finish()
+        shard_writer.finish(examples.uri)
 
         summary = _summarise(result, spec)
         with fileio.open(os.path.join(report_uri, SUMMARY), "w") as f:
@@ -60,125 +56,10 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         _check(summary, exec_properties["max_rejected_share"], report_uri, exec_properties.get("dead_letter_dir"))
 
 
-def _build(pipeline, spec: DatasetSpec, files: list[str], examples_uri: str, report_uri: str) -> None:
-    """The Beam graph: read and parse, see each user's past, split, write."""
-    outputs = (
-        pipeline
-        | "Files" >> beam.Create(files)
-        | "SpreadFiles" >> beam.Reshuffle()
-        | "ReadAndParse" >> beam.ParDo(_ReadAndParse(spec)).with_outputs("rejected", main="rows")
-    )
-    _ = (
-        outputs.rejected
-        | "WriteRejected" >> beam.io.WriteToText(os.path.join(report_uri, REJECTED), shard_name_template="")
-    )
-    # A row is (user, time, split key, label, entries, serialized example).
-    rows = outputs.rows
-    if spec.derivation or spec.split.by == "user_time":
-        rows = (
-            rows
-            | "KeyByUser" >> beam.Map(lambda row: (row[0], row[1:]))
-            | "GroupByUser" >> beam.GroupByKey()
-            | "SeePast" >> beam.FlatMap(_with_past, spec)
-        )
-    else:
-        rows = rows | "WithoutPast" >> beam.Map(lambda row: (None, *row[1:4], row[5]))
-    # From here on a row is (split or None, time, split key, label, serialized example).
-    if spec.split.by == "hash":
-        split = rows | "SplitByHash" >> beam.Map(
-            lambda row, fractions: (splitting.hash_split(row[2], fractions), *row[3:]), spec.split.fractions)
-    elif spec.split.by == "user_time":
-        split = rows | "TakeUserSplit" >> beam.Map(lambda row: (row[0], *row[3:]))
-    elif spec.split.test_from is not None:
-        split = rows | "SplitFromTime" >> beam.Map(
-            _split_from, parse_time(spec.split.test_from, "test_from"), splitting.before_test(spec.split.fractions))
-    else:
-        cuts = (
-            rows
-            | "Times" >> beam.Map(lambda row: row[1])
-            | "Quantiles" >> stats.ApproximateQuantiles.Globally(_QUANTILES + 1)
-            | "Cuts" >> beam.Map(splitting.time_cuts, spec.split.fractions)
-        )
-        split = rows | "SplitByTime" >> beam.Map(
-            lambda row, cuts: (splitting.time_split(row[1], cuts), *row[3:]), beam.pvalue.AsSingleton(cuts))
-    parts = split | "CountSplits" >> beam.Map(_count) | "Partition" >> beam.Partition(
-        lambda row, _: SPLITS.index(row[0]), len(SPLITS))
-    for name, part in zip(SPLITS, parts):
-        _ = (
-            part
-            | f"Examples[{name}]" >> beam.Map(lambda row: row[2])
-            | f"Write[{name}]" >> write_examples(examples_uri, name)
-        )
-
-
-class _ReadAndParse(beam.DoFn):
-    """Reads a file's rows; malformed ones go to the output `rejected` as JSON lines."""
-
-    def __init__(self, spec: DatasetSpec):
-        self._spec_json = spec.to_json()
-
-    def setup(self):
-        self._spec = DatasetSpec.from_json(self._spec_json)
-        self._parser = RowParser(self._spec)
-        counter = beam.metrics.Metrics.counter
-        self._read = counter(_COUNTERS, "read")
-        self._dropped = counter(_COUNTERS, "dropped")
-        self._rejected = counter(_COUNTERS, "rejected")
-
-    def process(self, file: str):
-        for row in readers.read_rows(self._spec, file):
-            self._read.inc()
-            parsed = row if isinstance(row, readers.Rejected) else self._parser(row)
-            if parsed is None:
-                self._dropped.inc()
-            elif isinstance(parsed, Parsed):
-                yield (parsed.user, parsed.time, parsed.split_key, parsed.label, parsed.entries,
-                       raw_example.encode(parsed.features))
-            else:
-                self._rejected.inc()
-                yield beam.pvalue.TaggedOutput("rejected", json.dumps(
-                    {"file": parsed.file, "line": parsed.line, "reason": parsed.reason, "raw": parsed.raw},
-                    ensure_ascii=True))
-
-
-def _with_past(group: tuple[str, Iterable], spec: DatasetSpec) -> Iterable[tuple]:
-    """One user's rows with their derived histories and, where asked, their splits."""
-    # The serialized example breaks ties, so that a run is repeatable on every runner.
-    rows = sorted(group[1], key=lambda row: (row[0], row[4]))
-    times = [row[0] for row in rows]
-    histories = [f for f in spec.features if f.derive]
-    labels = [row[2] for row in rows]
-    past = [
-        splitting.earlier_entries(
-            times, splitting.history_entries(feature, labels, [row[3][number] for row in rows]), feature.max_length)
-        for number, feature in enumerate(histories)
-    ]
-    by_user = spec.split.by == "user_time"
-    splits = splitting.user_time_splits(len(rows), spec.split.fractions) if by_user else [None] * len(rows)
-    for i, (time, split_key, label, _, example) in enumerate(rows):
-        features = {}
-        for feature, seen in zip(histories, past):
-            features[feature.name] = [entry for entry, _ in seen[i]]
-            if feature.history_text:
-                features[feature.history_text] = [word for _, word in seen[i]]
-        # Serialized protocol buffers merge by concatenation: the base row is not decoded again.
-        yield splits[i], time, split_key, label, example + raw_example.encode(features)
-
-
-def _split_from(row: tuple, test_from: float, before: Mapping[str, float]) -> tuple:
-    return ("test" if row[1] >= test_from else splitting.hash_split(row[2], before), *row[3:])
-
-
-def _count(row: tuple) -> tuple:
-    beam.metrics.Metrics.counter(_COUNTERS, f"rows/{row[0]}").inc()
-    beam.metrics.Metrics.counter(_COUNTERS, f"positive/{row[0]}").inc(row[1])
-    return row
-
-
 def _summarise(result, spec: DatasetSpec) -> dict:
     counters = {
         c.key.metric.name: c.committed if c.committed is not None else c.attempted
-        for c in result.metrics().query(beam.metrics.MetricsFilter().with_namespace(_COUNTERS))["counters"]
+        for c in result.metrics().query(beam.metrics.MetricsFilter().with_namespace(COUNTERS))["counters"]
     }
     return {
         "dataset": spec.name,

@@ -100,6 +100,11 @@ def fingerprint(files: Sequence[str]) -> str:
     return digest.hexdigest()
 
 
+def size(file: str) -> int:
+    """Bytes of a file; one of another file system, as `gs://bucket/log.csv`, is asked for by Apache Beam."""
+    return _remote(file)[0].size_in_bytes if is_uri(file) else os.path.getsize(file)
+
+
 def check_columns(file: str, wanted: Sequence[str], present: Sequence[str]) -> None:
     """Checks that a file has the columns a specification names.
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
 
 from components.example_gen import files as _files
 from components.example_gen.csv_reader import CsvReader
+from components.example_gen.file_range import FileRange
 from components.example_gen.files import expand, fingerprint, is_uri
 from components.example_gen.parquet_reader import ParquetReader
 from components.example_gen.rejected import Rejected
@@ -14,7 +15,7 @@ from components.example_gen.tfds_reader import TfdsReader
 from components.example_gen.tfrecord_reader import TfrecordReader
 from models.spec.dataset_spec import DatasetSpec
 
-__all__ = ["Rejected", "Row", "expand", "fingerprint", "is_uri", "list_files", "read_rows"]
+__all__ = ["FileRange", "Rejected", "Row", "expand", "fingerprint", "is_uri", "list_files", "read_range", "read_rows"]
 
 
 def list_files(
@@ -60,7 +61,35 @@ def read_rows(spec: DatasetSpec, file: str) -> Iterator[Row | Rejected]:
     Raises:
         UserError: the file cannot be read as the specification says, or lacks a column.
     """
-    source, columns = spec.source, spec.columns
+    return _reader(spec, spec.columns).read(file)
+
+
+def read_range(
+    spec: DatasetSpec, part: FileRange, columns: Sequence[str] | None = None
+) -> Generator[Row | Rejected, None, int]:
+    """Streams the rows of a part of a file; their lines are counted from the part's start.
+
+    Args:
+        spec: the dataset specification.
+        part: one of `file_ranges`.
+        columns: the columns that are read; `spec.columns` when absent.
+
+    Returns:
+        How many lines (rows, in formats without lines) the part has; 0 for a whole file of a
+        format that is not cut.
+
+    Raises:
+        UserError: as `read_rows`.
+    """
+    reader = _reader(spec, spec.columns if columns is None else columns)
+    if spec.source.format in ("csv", "parquet"):
+        return (yield from reader.read_range(part))
+    yield from reader.read(part.file)
+    return 0
+
+
+def _reader(spec: DatasetSpec, columns: Sequence[str]):
+    source = spec.source
     if source.format == "csv":
         reader = CsvReader(columns, source.delimiter, source.encoding, source.columns)
     elif source.format == "parquet":
@@ -69,4 +98,4 @@ def read_rows(spec: DatasetSpec, file: str) -> Iterator[Row | Rejected]:
         reader = TfrecordReader(columns, source.compression)
     else:
         reader = TfdsReader(columns)
-    return reader.read(file)
+    return reader

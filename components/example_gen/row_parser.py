@@ -89,6 +89,15 @@ class RowParser:
         except ValueError as error:
             return Rejected(row.file, row.line, str(error), repr(values))
 
+    def time_of(self, row: Row) -> float | None:
+        """The time of a row, of which only label and time need be read; None for one that is dropped or malformed."""
+        try:
+            if self._label(self._pointed(row.values[self._label.column])) is None:
+                return None
+            return parse_time(self._pointed(row.values[self._time]), self._time)
+        except ValueError:
+            return None
+
     def _pointed(self, value):
         """A number's text with a decimal point, whatever sign the log has."""
         if self._decimal != "." and isinstance(value, str):

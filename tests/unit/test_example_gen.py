@@ -1,3 +1,5 @@
+import functools
+import gzip
 import json
 import pathlib
 
@@ -5,8 +7,10 @@ import pytest
 from tfx.types import standard_artifacts
 
 from components.artifacts import IngestionReport
+from components.example_gen import ingest as ingestion
 from components.example_gen import readers
 from components.example_gen.executor import Executor
+from components.example_gen.file_ranges import file_ranges
 from models.spec.dataset_spec import DatasetSpec
 from models.spec.errors import UserError
 from tests.executor_case import artifact, beam_executor, read_examples
@@ -26,9 +30,10 @@ features:
 HEADER = "who,film,title,stars,when\n"
 
 
-def ingest(folder: pathlib.Path, text: str, split="{by: time, time: when}", max_rejected_share=0.01):
+def ingest(folder: pathlib.Path, text: str, split="{by: time, time: when}", max_rejected_share=0.01, histories=True):
     (folder / "toy.csv").write_text(text)
-    (folder / "toy.yaml").write_text(SPEC.format(split=split))
+    spec = SPEC if histories else SPEC.partition("- {{name: liked")[0]
+    (folder / "toy.yaml").write_text(spec.format(split=split))
     spec = DatasetSpec.load(folder / "toy.yaml")
     examples = artifact(standard_artifacts.Examples, folder / "examples")
     report = artifact(IngestionReport, folder / "report")
@@ -120,3 +125,33 @@ def test_the_result_does_not_depend_on_the_order_of_the_log(tmp_path):
     b, _, _ = ingest(second, HEADER + "".join(reversed(log())))
     for split in a:
         assert sorted(str(sorted(r.items())) for r in a[split]) == sorted(str(sorted(r.items())) for r in b[split])
+
+
+@pytest.mark.parametrize("split", ["{by: time, time: when}", "{by: user_time, time: when, user: who}"])
+def test_two_ingestions_write_the_same_rows_in_the_same_order(tmp_path, split):
+    written = []
+    for name in ("1", "2"):
+        (tmp_path / name).mkdir()
+        ingest(tmp_path / name, HEADER + "".join(log()), split=split)
+        files = sorted((tmp_path / name / "examples").rglob("*.gz"))
+        written.append([(f.relative_to(tmp_path / name), gzip.decompress(f.read_bytes())) for f in files])
+    assert written[0] == written[1]
+    assert len(written[0]) > 3
+
+
+def test_a_log_that_is_cut_gives_the_same_rows_and_the_lines_of_the_file(tmp_path, monkeypatch):
+    text = HEADER + "".join(log(150)) + "a,1,t,soso,5\n" + "".join(log(150))
+    results = []
+    for name, size in (("whole", 1 << 20), ("cut", 400)):
+        monkeypatch.setattr(ingestion, "file_ranges", functools.partial(file_ranges, size=size, window=50))
+        (tmp_path / name).mkdir()
+        rows, summary, rejected = ingest(
+            tmp_path / name, text, split="{by: hash}", max_rejected_share=0.1, histories=False)
+        (row,) = map(json.loads, rejected.read_text().splitlines())
+        results.append(({s: sorted(str(sorted(r.items())) for r in rows[s]) for s in rows}, summary, row["line"]))
+        names = [f.name for f in (tmp_path / name / "examples" / "Split-train").iterdir()]
+        # In the order of the names, every part of the log comes once before one comes again.
+        parts = {n.split("-", 2)[2] for n in names}
+        assert len(parts) == (1 if name == "whole" else 12)
+    assert results[0] == results[1]
+    assert results[0][2] == 152

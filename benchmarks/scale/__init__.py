@@ -1,0 +1,1 @@
+"""How the pipeline grows with the rows of a log: `python -m benchmarks.scale`."""
