@@ -21,7 +21,9 @@ _PATIENCE = 10
 # Two that create the tables of an empty database at once get in each other's way: ML Metadata says to try again.
 _ATTEMPTS = 10
 _UPGRADE = "docs/metadata.md says how a store is upgraded"
-_PASSWORD_FROM = "(the password comes from the URI, CTRL_METADATA_PASSWORD or the file of CTRL_METADATA_PASSWORD_FILE)"
+_PASSWORD_FROM = "the password comes from the URI, CTRL_METADATA_PASSWORD or the file of CTRL_METADATA_PASSWORD_FILE"
+# Its own message is empty then.
+_NATIVE = "in MySQL 8 the user must be IDENTIFIED WITH mysql_native_password, the only method that its client knows"
 
 
 def open_store(uri: str | None, layout: RunLayout) -> metadata_store_pb2.ConnectionConfig:
@@ -82,13 +84,13 @@ def _check_mysql(config) -> None:
 
     server = config.mysql
     place = {"unix_socket": server.socket} if server.socket else {"host": server.host, "port": server.port}
-    ssl = {f"ssl_{key}": getattr(server.ssl_options, key) for key in ("ca", "cert", "key")
-           if getattr(server.ssl_options, key)}
+    # ML Metadata's client does not check the certificate, and fails where it is told to.
+    ssl = {field.name: value for field, value in server.ssl_options.ListFields()}
     try:
         pymysql.connect(
-            **place, **ssl, user=server.user, password=server.password, connect_timeout=_PATIENCE,
-            read_timeout=_PATIENCE, write_timeout=_PATIENCE, database=server.database,
-            ssl_verify_cert=server.ssl_options.verify_server_cert or None).close()
+            **place, user=server.user, password=server.password, database=server.database,
+            connect_timeout=_PATIENCE, read_timeout=_PATIENCE, write_timeout=_PATIENCE,
+            ssl={**ssl, "check_hostname": False} if ssl else None, ssl_disabled=not ssl).close()
     except (pymysql.err.MySQLError, OSError, RuntimeError) as error:
         code, reason = error.args if len(error.args) == 2 else (None, error)
         # An unknown database, or one that this user may not see.
@@ -96,7 +98,7 @@ def _check_mysql(config) -> None:
             _raise(config, reason, f"the administrator creates it, in `mysql`: CREATE DATABASE `{server.database}`; "
                    f"GRANT ALL ON `{server.database}`.* TO '{server.user}'@'%';")
         if code == 1045:
-            _raise(config, reason, _PASSWORD_FROM)
+            _raise(config, reason, f"{_PASSWORD_FROM}; a user who is let in with TLS only needs ?ssl_ca=FILE")
         _raise(config, reason, "is a MySQL or MariaDB server there, and may this machine reach it?")
 
 
@@ -134,7 +136,8 @@ def _create(config) -> MetadataStore:
             if "is older than library version" in reason or "is greater than library version" in reason:
                 _raise(config, reason.partition(".")[0], _UPGRADE)
             if attempt == _ATTEMPTS - 1:
-                _raise(config, f"ML Metadata cannot use it: {reason.strip()}", "")
+                remedy = _NATIVE if config.HasField("mysql") else ""
+                _raise(config, f"ML Metadata cannot use it: {reason.strip()}", remedy)
             time.sleep(random.random())
 
 

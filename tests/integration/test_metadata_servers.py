@@ -20,6 +20,7 @@ from pipeline.metadata_check import open_store
 from tests import database_servers
 from tests.database_servers import PASSWORD
 from tests.integration.conftest import components
+from tests.unit.certificates import Authority
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
 STATES = metadata_store_pb2.Execution
@@ -60,8 +61,7 @@ def password(monkeypatch, tmp_path):
 def refused(uri, layout) -> str:
     with pytest.raises(UserError) as error:
         open_store(uri, layout)
-    # Nothing that a traceback would show holds it either.
-    assert PASSWORD not in str(error.value) and error.value.__suppress_context__
+    assert PASSWORD not in str(error.value) and error.value.__cause__ is None
     assert not layout.metadata_uri.exists()
     return str(error.value)
 
@@ -80,6 +80,19 @@ def test_a_unix_socket(server, uri, layout):
     port = "" if server.scheme == "mysql" else f":{server.port}"
     config = open_store(f"{server.scheme}://ctrl@{port}/{database}?{option}={server.socket}", layout)
     assert ml_metadata.MetadataStore(config).get_artifact_types() == []
+
+
+def test_tls(server, uri, layout, tmp_path):
+    if server.certificate is None:
+        assert "without TLS" in refused(f"{uri}?sslmode=require", layout)
+        return
+    encrypted = uri.replace("ctrl@", f"{database_servers.TLS_USER}@")
+    config = open_store(f"{encrypted}?ssl_ca={server.certificate}", layout)
+    assert ml_metadata.MetadataStore(config).get_artifact_types() == []
+    layout.metadata_uri.unlink()
+    other = Authority(tmp_path, "other").certificate
+    assert "certificate verify failed" in refused(f"{encrypted}?ssl_ca={other}", layout)
+    assert "Access denied" in refused(encrypted, layout)
 
 
 def test_a_wrong_password(uri, layout, monkeypatch):

@@ -78,7 +78,8 @@ def test_a_pipeline_has_one_root(tmp_path):
     (context.id,), (artifact.id,) = store.put_contexts([context]), store.put_artifacts([artifact])
     store.put_attributions_and_associations(
         [metadata_store_pb2.Attribution(artifact_id=artifact.id, context_id=context.id)], [])
-    with pytest.raises(UserError, match=f"pipeline sample whose artifacts are not in {second.artifacts}, as {first.root}"):
+    elsewhere = f"pipeline sample whose artifacts are not in {second.artifacts}, as {first.root}"
+    with pytest.raises(UserError, match=elsewhere):
         open_store("sqlite:///runs.db", second)
     open_store("sqlite:///runs.db", first)
     open_store("sqlite:///runs.db", layout_of(tmp_path, "b", "other"))
