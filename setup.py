@@ -35,6 +35,9 @@ setuptools.setup(
         "pydantic>=2",
         "pyyaml",
         "python-dateutil",
+        # They check a metadata store before the run; ML Metadata's own messages are empty.
+        "pg8000",
+        "PyMySQL",
         # tfx-bsl and keras-hub import these without declaring them.
         "dill",
         "sentencepiece",
