@@ -6,6 +6,7 @@ import os
 import pathlib
 import random
 import time
+import urllib.parse
 from typing import TYPE_CHECKING
 
 from models.spec.errors import UserError
@@ -54,8 +55,18 @@ def open_store(uri: str | None, layout: RunLayout) -> metadata_store_pb2.Connect
     checks[config.WhichOneof("config")](config)
     _check_pipeline(_create(config), config, layout)
     if uri is not None and config.sqlite.filename_uri != str(layout.metadata):
-        layout.metadata_uri.write_text(without_password(uri) + "\n", encoding="utf-8")
+        # Another run may be reading it.
+        draft = layout.metadata_uri.with_name(f".{layout.metadata_uri.name}.{os.getpid()}")
+        draft.write_text(_absolute(uri, config) + "\n", encoding="utf-8")
+        os.replace(draft, layout.metadata_uri)
     return config
+
+
+def _absolute(uri: str, config) -> str:
+    """A URI that means the same from every folder, and holds no password."""
+    if config.HasField("sqlite"):
+        return f"sqlite:///{urllib.parse.quote(config.sqlite.filename_uri)}"
+    return without_password(uri)
 
 
 def _check_own(config, layout: RunLayout) -> None:
@@ -153,7 +164,8 @@ def _check_pipeline(store: MetadataStore, config, layout: RunLayout) -> None:
             raise UserError(
                 f"--metadata {describe(config)}: knows runs of a pipeline {layout.root.name} whose artifacts are not "
                 f"in {layout.artifacts}, as {artifact.uri}; runs of one pipeline need the same --root, on a file "
-                "system that they share; give another database, or the dataset another name")
+                "system that they share; give another database, or the dataset another name; a root that was moved "
+                "must be moved back")
 
 
 def _raise(config, reason, remedy: str) -> None:

@@ -53,6 +53,8 @@ def test_a_named_file_is_remembered(tmp_path):
     open_store("sqlite:///runs.db", other)
     assert open_store(None, other).sqlite.filename_uri == str(tmp_path / "runs.db")
     assert not other.metadata.exists()
+    # From another folder too.
+    assert other.metadata_uri.read_text() == f"sqlite:///{tmp_path}/runs.db\n"
 
 
 def test_artifacts_belong_to_one_store(tmp_path):
