@@ -20,6 +20,7 @@ from pipeline.metadata_check import open_store
 from tests import database_servers
 from tests.database_servers import PASSWORD
 from tests.integration.conftest import components
+from tests.integration.test_sample_run import CATALOGUE
 from tests.unit.certificates import Authority
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
@@ -176,11 +177,14 @@ def test_a_killed_run_goes_on(uri, tmp_path):
 
 @pytest.mark.long
 def test_the_whole_pipeline(ctrl, uri, tmp_path):
-    arguments = ("run", "--dataset", "sample", "--smoke", "--root", tmp_path, "--set", "language_model=tiny-random")
+    arguments = ("run", "--dataset", "sample", "--smoke", "--root", tmp_path)
     first = ctrl(*arguments, "--metadata", uri)
     assert "verdict     PUSHED" in first.stdout and f"metadata    {uri.replace('ctrl@', '')}\n" in first.stdout
     again = components(ctrl(*arguments).stdout)
     assert len(again) > 10 and set(again.values()) == {"reused"}
+    (tmp_path / "items.csv").write_text(CATALOGUE, encoding="utf-8")
+    refreshed = ctrl("refresh", "--root", tmp_path, "--catalog", tmp_path / "items.csv").stdout
+    assert "1 of item_id" in refreshed and "verdict     PUSHED" in refreshed
     assert not (tmp_path / "sample-smoke" / "metadata.sqlite").exists()
 
 
