@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _PATIENCE = 10
 # Two that create the tables of an empty database at once get in each other's way: ML Metadata says to try again.
 _ATTEMPTS = 10
+# Artifacts of a pipeline that are looked at, to see where they are.
+_LOOKED_AT = 20
 _UPGRADE = "docs/metadata.md says how a store is upgraded"
 _PASSWORD_FROM = "the password comes from the URI, CTRL_METADATA_PASSWORD or the file of CTRL_METADATA_PASSWORD_FILE"
 # Its own message is empty then.
@@ -159,13 +161,13 @@ def _check_pipeline(store: MetadataStore, config, layout: RunLayout) -> None:
     context = store.get_context_by_type_and_name("pipeline", layout.root.name)
     if context is None:
         return
-    for artifact in store.get_artifacts_by_context(context.id, list_options=ListOptions(limit=1)):
-        if not artifact.uri.startswith(f"{layout.artifacts}{os.sep}"):
-            raise UserError(
-                f"--metadata {describe(config)}: knows runs of a pipeline {layout.root.name} whose artifacts are not "
-                f"in {layout.artifacts}, as {artifact.uri}; runs of one pipeline need the same --root, on a file "
-                "system that they share; give another database, or the dataset another name; a root that was moved "
-                "must be moved back")
+    uris = [a.uri for a in store.get_artifacts_by_context(context.id, list_options=ListOptions(limit=_LOOKED_AT))]
+    # Some may be imported from elsewhere.
+    if uris and not any(uri.startswith(f"{layout.artifacts}{os.sep}") for uri in uris):
+        raise UserError(
+            f"--metadata {describe(config)}: knows runs of a pipeline {layout.root.name} whose artifacts are not in "
+            f"{layout.artifacts}, as {uris[0]}; runs of one pipeline need the same --root, on a file system that they "
+            "share; give another database, or the dataset another name; a root that was moved must be moved back")
 
 
 def _raise(config, reason, remedy: str) -> None:
