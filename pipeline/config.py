@@ -17,6 +17,7 @@ from pipeline.settings.beam import Beam
 from pipeline.settings.cold_start import ColdStart
 from pipeline.settings.data import Data
 from pipeline.settings.distillation import Distillation
+from pipeline.settings.distribution import Distribution
 from pipeline.settings.evaluation import Evaluation
 from pipeline.settings.ingestion import Ingestion
 from pipeline.settings.part import Part
@@ -71,6 +72,7 @@ class RunConfig(Part):
     ingestion: Ingestion = Ingestion()
     data: Data = Data()
     training: Training = Training()
+    distribution: Distribution = Distribution()
     adaptation: Adaptation = Adaptation()
     alignment: Alignment = Alignment()
     distillation: Distillation = Distillation()
