@@ -106,7 +106,8 @@ def _tpu(name: str) -> tf.distribute.Strategy:
     # What is raised depends on how far the look for it comes: no address, no answer, no TPU behind it.
     except (ValueError, OSError, RuntimeError, tf.errors.OpError) as error:
         reason = str(error).partition("\n")[0]
-        raise UserError(f"distribution.strategy is tpu, but no TPU {name or 'of this machine'!r} was found: {reason}. "
+        where = repr(name) if name else "of this machine"
+        raise UserError(f"distribution.strategy is tpu, but no TPU {where} was found: {reason}. "
                         "Run this on a TPU VM, name another by distribution.tpu, or take another strategy") from error
     return tf.distribute.TPUStrategy(resolver)
 
