@@ -10,6 +10,9 @@ import tensorflow as tf
 
 from models import distribution
 
+# What Keras calls the variable of a `SeedGenerator`.
+_SEED = "seed_generator_state"
+
 
 def distributed_fit(model: keras.Model, train: tf.data.Dataset, validation: tf.data.Dataset | None = None, *,
                     epochs: int, initial_epoch: int = 0, steps_per_epoch: int | None = None,
@@ -51,6 +54,7 @@ def distributed_fit(model: keras.Model, train: tf.data.Dataset, validation: tf.d
     shard = distribution.input_shard(strategy)
     steps = steps_per_epoch or _steps(train, shard)
     distribution.prepare(model)
+    _draw_apart(model)
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
     data = distribution.distributed(strategy, train)
@@ -85,6 +89,20 @@ def distributed_fit(model: keras.Model, train: tf.data.Dataset, validation: tf.d
             break
     model.optimizer.finalize_variable_values(model.trainable_variables)
     callbacks.on_train_end(logs)
+
+
+def _draw_apart(model):
+    """Gives each replica seeds of its own, or dropout would draw the same masks for all of them."""
+    seeds = [v for v in model.variables if v.name == _SEED]
+
+    @tf.function
+    def shift():
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        for seed in seeds:
+            seed.assign_add(tf.cast(tf.stack([replica, 0]), seed.dtype))
+
+    if seeds:
+        model.distribute_strategy.run(shift)
 
 
 def _on_replicas(model, step):

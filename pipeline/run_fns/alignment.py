@@ -38,7 +38,7 @@ def compile_alignment(model: AlignmentModel, options: Alignment, steps: int,
         warmup_target=options.learning_rate if warmup else None, warmup_steps=warmup)
     model.compile(
         optimizer=training.new_adamw(model, schedule, options.weight_decay, large_table),
-        jit_compile=False)
+        jit_compile=options.jit_compile)
     return model
 
 

@@ -113,7 +113,9 @@ class Stage:
     @functools.cached_property
     def strategy(self) -> tf.distribute.Strategy:
         """The devices that models are trained on."""
-        return distribution.new_strategy(self.config.distribution.strategy, self.config.distribution.tpu)
+        strategy = distribution.new_strategy(self.config.distribution.strategy, self.config.distribution.tpu)
+        self.config.check(strategy.num_replicas_in_sync)
+        return strategy
 
     @contextlib.contextmanager
     def scope(self):
