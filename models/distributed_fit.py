@@ -64,11 +64,12 @@ def distributed_fit(model: keras.Model, train: tf.data.Dataset, validation: tf.d
         list(callbacks), model=model, epochs=epochs, steps=steps, verbose=0, batch_size=_rows(train) * shard.replicas)
     model.stop_training = False
     callbacks.on_train_begin()
-    logs = {}
+    logs, batches = {}, None
     for epoch in range(initial_epoch, epochs):
         model.reset_metrics()
         callbacks.on_epoch_begin(epoch)
-        batches = iter(data)
+        if batches is None or steps_per_epoch is None:
+            batches = iter(data)
         for step in range(steps):
             callbacks.on_train_batch_begin(step)
             callbacks.on_train_batch_end(step, {"loss": float(train_step(next(batches)))})

@@ -60,8 +60,13 @@ def num_workers() -> int:
     return max(1, sum(len(cluster.get(job, ())) for job in ("chief", "worker")))
 
 
-def is_chief() -> bool:
-    """Whether this process is the one that writes: the first of those in `TF_CONFIG`."""
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+    """Whether this process is the one that writes, of those that train together."""
+    return not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy) or is_first_machine()
+
+
+def is_first_machine() -> bool:
+    """Whether this is the first of the machines in `TF_CONFIG`; so it is without it."""
     config = _tf_config()
     task = config.get("task", {})
     if task.get("type") == "chief" or num_workers() == 1:
@@ -151,7 +156,7 @@ def save_weights(model: keras.Model, path: str) -> None:
     The others have to call it too: some values come together from all of them when they are read.
     """
     with contextlib.ExitStack() as stack:
-        if not is_chief():
+        if not is_chief(model.distribute_strategy):
             path = os.path.join(stack.enter_context(tempfile.TemporaryDirectory()), os.path.basename(path))
         model.save_weights(path)
 

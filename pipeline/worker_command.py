@@ -24,7 +24,7 @@ def _worker(options) -> None:
 
     if distribution.num_workers() == 1:
         raise UserError("TF_CONFIG names no other machine to train with; see docs/training.md")
-    if distribution.is_chief():
+    if distribution.is_first_machine():
         raise UserError("TF_CONFIG says that this is the first of its machines: here the pipeline runs, by ctrl run")
     layout = RunLayout.below(options.root, options.dataset)
     layout.check_writable()

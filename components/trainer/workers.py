@@ -43,7 +43,7 @@ def wanted(config: dict) -> bool:
     """
     several = config.get("distribution", {}).get("strategy") in ("auto", "multi_worker") and (
         distribution.num_workers() > 1)
-    if several and not distribution.is_chief():
+    if several and not distribution.is_first_machine():
         raise UserError("TF_CONFIG says that this is not the first of its machines; the pipeline runs on that one, and "
                         "here it is: ctrl worker")
     return several

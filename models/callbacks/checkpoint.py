@@ -60,7 +60,6 @@ class Checkpoint(keras.callbacks.Callback):
         self._mode = mode
         self._patience = patience
         self._every_steps = every_steps
-        self._writes = distribution.is_chief()
         self._offset = 0
         self._state = {
             "epoch": 0, "step": 0, "history": {}, "finished": False, "best": None, "best_epoch": None,
@@ -107,7 +106,7 @@ class Checkpoint(keras.callbacks.Callback):
         if self._state["best_weights"] is not None:
             self._load(model, self._state["best_weights"])
         distribution.barrier(model.distribute_strategy)
-        if self._writes:
+        if distribution.is_chief(model.distribute_strategy):
             if not tf.io.gfile.exists(self._path(_DONE)):
                 self._state["last_weights"] = self._state["best_weights"]
                 self._write(_DONE)
@@ -148,13 +147,14 @@ class Checkpoint(keras.callbacks.Callback):
 
     def _save(self, epoch, step, best=False):
         name = f"epoch-{epoch:04d}-step-{step:07d}.weights.h5"
-        if self._writes:
+        writes = distribution.is_chief(self.model.distribute_strategy)
+        if writes:
             tf.io.gfile.makedirs(self._directory)
         distribution.save_weights(self.model, self._path(name))
         self._state.update(epoch=epoch, step=step, last_weights=name)
         if best:
             self._state["best_weights"] = name
-        if self._writes:
+        if writes:
             self._write(_STATE)
             self._clean(keep={_STATE})
 

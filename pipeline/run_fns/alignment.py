@@ -60,7 +60,8 @@ def train(stage: Stage) -> AlignmentModel:
 
 def run_fn(fn_args) -> None:
     """Aligns and saves both models' weights for stage 2."""
-    model = train(Stage.from_fn_args(fn_args, "alignment"))
-    if distribution.is_chief():
+    stage = Stage.from_fn_args(fn_args, "alignment")
+    model = train(stage)
+    if stage.is_chief:
         tf.io.gfile.makedirs(fn_args.serving_model_dir)
     distribution.save_weights(model, os.path.join(fn_args.serving_model_dir, ALIGNED))

@@ -75,7 +75,7 @@ def run_fn(fn_args) -> None:
     """Trains teacher and student; exports the student."""
     stage = Stage.from_fn_args(fn_args, "student")
     student = train(stage)
-    if not distribution.is_chief():
+    if not stage.is_chief:
         return
     # Kept beside the training curves: the Keras weights behind the exported graph.
     student.save_weights(os.path.join(fn_args.model_run_dir, STUDENT_WEIGHTS))
@@ -89,7 +89,7 @@ def _soft_labels(stage: Stage, folds: Folds, fold: int, new_teacher, on_teacher)
     if on_teacher is not None:
         on_teacher(teacher)
     path = os.path.join(stage.checkpoint_dir, "soft_labels", f"fold-{fold}.gz")
-    if distribution.is_chief() and not tf.io.gfile.exists(path):
+    if stage.is_chief and not tf.io.gfile.exists(path):
         rows = stage.dataset(
             "train", stage.config.training.batch_size, keep=folds.only(fold), with_records=True, whole=True)
         write_soft_labels(teacher, rows, path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from models import distribution
 from models.ctr_model import CTRModel
 from pipeline.run_fns.stage import Stage
 from serving.export import export_ctr_model
@@ -21,5 +20,5 @@ def run_fn(fn_args) -> None:
     """Trains the backbone and exports it like the student."""
     stage = Stage.from_fn_args(fn_args, "plain backbone")
     model = train(stage)
-    if distribution.is_chief():
+    if stage.is_chief:
         export_ctr_model(model, stage.tft_output, stage.spec, fn_args.serving_model_dir)

@@ -117,6 +117,11 @@ class Stage:
         self.config.check(strategy.num_replicas_in_sync)
         return strategy
 
+    @property
+    def is_chief(self) -> bool:
+        """Whether this process writes what is trained; of several machines, one does."""
+        return distribution.is_chief(self.strategy)
+
     @contextlib.contextmanager
     def scope(self):
         """A context in which new models compute in the configured precision on the configured devices.
@@ -229,7 +234,7 @@ class Stage:
         """Trains with checkpoints, progress lines and TensorBoard logs; see `training.fit`."""
         shard = distribution.input_shard(self.strategy)
         steps = len(train) // (shard.count if shard else 1)
-        chief = distribution.is_chief()
+        chief = self.is_chief
         return training.fit(
             model, train, validation,
             epochs=epochs, checkpoint_dir=os.path.join(self.checkpoint_dir, part),

@@ -14,11 +14,14 @@ import tensorflow as tf
 
 from models import distribution
 from models.alignment_model import AlignmentModel
+from models.ctr_model import CTRModel
 from models.distiller import Distiller
+from models.distributed_fit import distributed_fit
+from models.field import Field
 from models.input_pipeline import make_dataset
 from models.spec.errors import UserError
 from models.training import compile_ctr, fit
-from tests.unit.latent_clicks import LatentClicks
+from tests.unit.latent_clicks import USERS, LatentClicks
 
 ROWS, HELD_OUT, BATCH, STEPS, EPOCHS = 330, 33, 64, 5, 2
 SPEC = {
@@ -110,6 +113,17 @@ def resumed(strategy, new, folder):
     raise AssertionError("was not killed")
 
 
+def seeds(strategy):
+    """The state of each dropout's seeds in each replica, once a training has begun."""
+    with strategy.scope():
+        model = CTRModel([Field("user_id", "categorical", USERS + 1, "user_id")], "dcn", 4)
+        compile_ctr(model)
+        rows = tf.data.Dataset.from_tensors(({"user_id": [1, 2]}, [0, 1])).repeat(2)
+        distributed_fit(model, rows, epochs=1)
+        states = [v for v in model.variables if "seed" in v.name]
+    return [[value.numpy().tolist() for value in strategy.experimental_local_results(v.value)] for v in states]
+
+
 def main(folder, kind, *names):
     """Trains, and writes what came of it beside the rows."""
     folder = pathlib.Path(folder)
@@ -121,12 +135,15 @@ def main(folder, kind, *names):
         strategy = distribution.new_strategy(kind)
     results = {}
     for name in names:
+        if name == "seeds":
+            results[name] = seeds(strategy)
+            continue
         train = resumed if name.startswith("resumed_") else run
         try:
             results[name] = train(strategy, globals()[name.removeprefix("resumed_")], folder)
         except UserError as error:
             results[name] = str(error)
-    results["chief"] = distribution.is_chief()
+    results["chief"] = distribution.is_chief(strategy)
     (folder / f"{kind}-{os.environ.get('TASK', 0)}.json").write_text(json.dumps(results))
 
 

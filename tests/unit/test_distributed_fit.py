@@ -63,7 +63,7 @@ def one_device(rows):
 def mirrored(rows):
     """Two replicas in one process."""
     folder = _folder(rows, "mirrored")
-    return _finish(folder, _start(folder, "mirrored", *MODELS, "chunked"))[0]
+    return _finish(folder, _start(folder, "mirrored", *MODELS, "chunked", "seeds"))[0]
 
 
 @pytest.fixture(scope="module")
@@ -119,3 +119,10 @@ def test_one_of_two_processes_writes(workers, rows):
 
 def test_gradient_caching_is_refused(mirrored):
     assert "alignment.chunk_size is 8" in mirrored["chunked"] and "set it to 0" in mirrored["chunked"]
+
+
+def test_replicas_draw_their_dropout_apart(mirrored):
+    assert mirrored["seeds"]
+    for one, two in mirrored["seeds"]:
+        # Seed and counter: they have drawn as often, from another seed.
+        assert one[1] == two[1] > 0 and one[0] != two[0]

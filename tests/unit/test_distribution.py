@@ -24,9 +24,9 @@ def test_one_device_is_the_default_and_changes_nothing():
     for name in ("auto", "one_device"):
         strategy = distribution.new_strategy(name)
         assert strategy is tf.distribute.get_strategy()
-        assert distribution.input_shard(strategy) is None
+        assert distribution.input_shard(strategy) is None and distribution.is_chief(strategy)
         distribution.barrier(strategy)
-    assert distribution.num_replicas() == 1 and distribution.num_workers() == 1 and distribution.is_chief()
+    assert distribution.num_replicas() == 1 and distribution.num_workers() == 1
     x = tf.constant([[1.0], [2.0]])
     assert distribution.share_of_loss(x) is x
     gathered, first = distribution.gather_rows(x)
@@ -36,13 +36,13 @@ def test_one_device_is_the_default_and_changes_nothing():
 def test_the_chief_is_the_first_machine(monkeypatch):
     hosts = ["a:1", "b:1"]
     cluster(monkeypatch, {"type": "worker", "index": 0}, worker=hosts)
-    assert distribution.is_chief() and distribution.num_workers() == 2
+    assert distribution.is_first_machine() and distribution.num_workers() == 2
     cluster(monkeypatch, {"type": "worker", "index": 1}, worker=hosts)
-    assert not distribution.is_chief()
+    assert not distribution.is_first_machine()
     cluster(monkeypatch, {"type": "worker", "index": 0}, worker=hosts, chief=["c:1"])
-    assert not distribution.is_chief() and distribution.num_workers() == 3
+    assert not distribution.is_first_machine() and distribution.num_workers() == 3
     cluster(monkeypatch, {"type": "chief", "index": 0}, worker=hosts, chief=["c:1"])
-    assert distribution.is_chief()
+    assert distribution.is_first_machine()
 
 
 def test_a_wrong_tf_config_is_explained(monkeypatch):
