@@ -96,7 +96,7 @@ def _draw_apart(model):
     """Gives each replica seeds of its own, or dropout would draw the same masks for all of them."""
     seeds = [v for v in model.variables if v.name == _SEED]
 
-    @tf.function
+    @tf.function(autograph=False)
     def shift():
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         for seed in seeds:
@@ -110,7 +110,7 @@ def _on_replicas(model, step):
     """A step on every replica; it returns the mean of their running losses."""
     strategy = model.distribute_strategy
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def run(batch):
         losses = strategy.run(lambda data: step(data)["loss"], args=(batch,))
         return strategy.reduce(tf.distribute.ReduceOp.MEAN, losses, axis=None)

@@ -206,7 +206,8 @@ def gather_rows(*tensors):
 
 def _gathered(x, context, start, own):
     def of_all(x):
-        return tf.ensure_shape(context.all_gather(x, axis=0), [None, *x.shape[1:]])
+        # A tensor that came into the step from outside is on no device yet, and TensorFlow asks where to gather.
+        return tf.ensure_shape(context.all_gather(tf.identity(x), axis=0), [None, *x.shape[1:]])
 
     if not x.dtype.is_floating:
         return of_all(x)
