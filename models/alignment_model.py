@@ -45,7 +45,7 @@ class AlignmentModel(keras.Model):
 
     On several replicas (`models.distribution`) the negatives are the rows of all of them, and duplicates
     are looked for among these: loss and gradient are those of the global batch. `uniformity` and
-    the usage are means over the replicas' own rows.
+    the usage are means over the replicas' own rows, and hidden fields are told from ids of these.
 
     Args:
         ctr_model: `CTRModel`, the ID model, of which `represent` is trained.

@@ -48,7 +48,7 @@ def _ints(value):
 
 
 def alignment():
-    """Learnt temperature, duplicates masked, fields hidden: all that the alignment has."""
+    """With a learnt temperature; duplicates are masked."""
     clicks = LatentClicks()
     model = AlignmentModel(clicks.ctr_model(), clicks.tower(), width=8, learn_temperature=True)
     model.compile(keras.optimizers.AdamW(5e-3), jit_compile=False)
