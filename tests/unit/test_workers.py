@@ -1,7 +1,9 @@
 import json
 import os
+import pathlib
 import subprocess
 import sys
+import time
 import types
 
 import pytest
@@ -36,7 +38,7 @@ def test_all_machines_run_what_the_chief_announces(tmp_path, monkeypatch):
         # The chief of a real training waits for the others at its first step.
         monkeypatch.setattr(workers, "_run", _after_the_follower(tmp_path, workers._run))
         workers.run_fn(fn_args(tmp_path))
-        output, _ = follower.communicate(timeout=120)
+        output, _ = follower.communicate(timeout=300)
     finally:
         follower.kill()
     assert output.splitlines() == [f"training {RUN_FN}", "epoch 1/1"]
@@ -48,9 +50,7 @@ def test_all_machines_run_what_the_chief_announces(tmp_path, monkeypatch):
 
 def _after_the_follower(folder, run):
     def waiting(*arguments):
-        import time
-
-        end = time.monotonic() + 120
+        end = time.monotonic() + 300
         while not (folder / "PlainTrainer" / "1.json").exists() and time.monotonic() < end:
             time.sleep(0.05)
         run(*arguments)
@@ -63,6 +63,25 @@ def test_an_error_of_the_users_comes_back_as_one(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="^the rows are\ngone$"):
         workers.run_fn(fn_args(tmp_path, base_model="anything"))
     assert list((tmp_path / "workers").iterdir()) == []
+
+
+def test_a_training_ends_with_the_process_that_started_it(tmp_path):
+    job = tmp_path / "job.json"
+    job.write_text(json.dumps({"id": "1", **vars(fn_args(tmp_path, base_model="sleep"))}))
+    parent = subprocess.Popen(
+        [sys.executable, "-c", "import sys; from components.trainer import workers; "
+         "workers._run(sys.argv[1], lambda line: print(line, flush=True))", str(job)],
+        stdout=subprocess.PIPE, text=True)
+    assert parent.stdout.readline() == "epoch 1/1\n"
+    training = int(parent.stdout.readline())
+    os.kill(training, 0)
+    parent.kill()
+    parent.wait()
+    end = time.monotonic() + 60
+    while pathlib.Path(f"/proc/{training}").exists() and time.monotonic() < end:
+        time.sleep(0.1)
+    with pytest.raises(ProcessLookupError):
+        os.kill(training, 0)
 
 
 def test_when_several_machines_are_wanted(monkeypatch):
