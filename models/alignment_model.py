@@ -4,10 +4,12 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from models import distribution
 from models.contrastive_loss import ContrastiveLoss, duplicate_pairs, mask_pairs, row_losses
 from models.gradient_caching import cached_gradients, map_chunks
 from models.masked_feature_model import MaskedFeatureModel
 from models.max_sim import MaxSimProjection, max_sim, max_sim_both, unit_length
+from models.spec.errors import UserError
 from models.subspace_usage import subspace_usage
 
 # Uniformity compares all pairs; a part of a large batch estimates it well enough.
@@ -41,6 +43,10 @@ class AlignmentModel(keras.Model):
     time too, and again for their gradient. The loss and its gradient are those of the
     whole batch; only batch normalisation sees a chunk, and dropout draws once a chunk.
 
+    On several replicas (`models.distribution`) the negatives are the rows of all of them, and duplicates
+    are looked for among these: loss and gradient are those of the global batch. `uniformity` and
+    the usage are means over the replicas' own rows, and hidden fields are told from ids of these.
+
     Args:
         ctr_model: `CTRModel`, the ID model, of which `represent` is trained.
         tower: `TextTower` or `LanguageTower`: inputs dict to `[batch, width]`.
@@ -63,6 +69,9 @@ class AlignmentModel(keras.Model):
         Text and tabular projections, float tensors `[batch, num_subspaces, width]`; with
         `masked_features` what `MaskedFeatureModel` returns comes after them.
 
+    Raises:
+        UserError: a `chunk_size` on several replicas.
+
     Example:
 
     ```python
@@ -78,6 +87,9 @@ class AlignmentModel(keras.Model):
         super().__init__(**kwargs)
         self.ctr_model = ctr_model
         self.tower = tower
+        if chunk_size and distribution.num_replicas() > 1:
+            raise UserError(f"alignment.chunk_size is {chunk_size}, but gradient caching works on one device only: on "
+                            "several, each holds its part of the batch already; set it to 0")
         self.mask_duplicates = mask_duplicates
         self.chunk_size = chunk_size
         # With mixed precision only the encoders compute in half: a low temperature magnifies rounding.
@@ -162,7 +174,7 @@ class AlignmentModel(keras.Model):
                 metric.update_state(value)
         for penalty in self.losses:
             loss = loss + ops.sum(penalty)
-        return loss
+        return distribution.share_of_loss(loss)
 
     def contrast(self, inputs, text, tabular):
         """The contrastive loss of a batch, without penalties; its metrics are updated.
@@ -191,6 +203,8 @@ class AlignmentModel(keras.Model):
         keys = self.tower.text_keys(x) if self.mask_duplicates else None
         temperature = ops.convert_to_tensor(self.contrastive_loss.temperature)
         num_rows = ops.shape(text)[0]
+        if distribution.num_replicas() > 1:
+            return self._contrast_replicas(text, tabular, keys, temperature)
         if not self.chunk_size:
             return _compare(max_sim_both(text, tabular), keys, 0, num_rows, temperature)
 
@@ -204,6 +218,14 @@ class AlignmentModel(keras.Model):
             return recomputed(text, tabular, temperature)
 
         return map_chunks(compare, num_rows, self.chunk_size, [(None,)] * 4)
+
+    def _contrast_replicas(self, text, tabular, keys, temperature):
+        """`_contrast` of a replica's rows with those of all replicas, the batch of the contrastive loss."""
+        all_text, all_tabular, start = distribution.gather_rows(text, tabular)
+        if keys is not None:
+            keys, _ = distribution.gather_rows(keys)
+        similarities = max_sim(text, all_tabular), max_sim(tabular, all_text)
+        return _compare(similarities, keys, start, start + ops.shape(text)[0], temperature)
 
     def _update_geometry(self, text, tabular):
         self._alignment.update_state(ops.sum(ops.square(text - tabular), axis=-1))

@@ -24,6 +24,8 @@ class CTRModel(keras.Model):
         embedding_l2: weight of the L2 penalty on the embeddings, those of width 1 included.
         history_pooling: how the embedding sums a history up: `mean`, `din` or `din_softmax`,
             see `FeatureEmbedding`. Weights of width 1 are always averaged.
+        embedding_device: where the tables are, as `cpu`, for tables that a GPU has no room for; None for
+            where everything is.
 
     Call arguments:
         inputs: dict of the transformed features, as `FeatureEmbedding` takes them. Keys
@@ -45,7 +47,7 @@ class CTRModel(keras.Model):
     """
 
     def __init__(self, fields, backbone="autoint", embedding_dim=32, backbone_options=None, embedding_l2=0.0,
-                 history_pooling="mean", **kwargs):
+                 history_pooling="mean", embedding_device=None, **kwargs):
         super().__init__(**kwargs)
         self.fields = tuple(f if isinstance(f, Field) else Field.from_config(f) for f in fields)
         self.backbone_name = backbone
@@ -53,13 +55,15 @@ class CTRModel(keras.Model):
         self.backbone_options = dict(backbone_options or {})
         self.embedding_l2 = embedding_l2
         self.history_pooling = history_pooling
+        self.embedding_device = embedding_device
         self.embedding = FeatureEmbedding(self.fields, embedding_dim, embedding_l2, history_pooling,
-                                          name="embedding")
+                                          embedding_device, name="embedding")
         self.backbone = backbones.get(backbone, **self.backbone_options)
         self.first_order = None
         if getattr(self.backbone, "first_order", False):
             # One weight an id, as in a linear model, is a vector of width 1.
-            self.first_order = FeatureEmbedding(self.fields, 1, embedding_l2, name="first_order")
+            self.first_order = FeatureEmbedding(
+                self.fields, 1, embedding_l2, device=embedding_device, name="first_order")
         # Full precision also where the rest computes in half: rounded logits would tie rows of different rank.
         self.output_layer = keras.layers.Dense(1, dtype="float32", name="output")
         self.build()
@@ -136,4 +140,5 @@ class CTRModel(keras.Model):
             "backbone_options": dict(self.backbone_options),
             "embedding_l2": self.embedding_l2,
             "history_pooling": self.history_pooling,
+            "embedding_device": self.embedding_device,
         }

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from models import distribution
 from models.max_sim import unit_length
 from models.soft_labels import TEACHER_LOGIT
 from models.spec.errors import UserError
@@ -109,7 +110,7 @@ class Distiller(keras.Model):
             loss = loss + self._weighted(self._soft_losses(x[TEACHER_LOGIT], y_pred), sample_weight)
         for penalty in self.losses:
             loss = loss + ops.sum(penalty)
-        return loss
+        return distribution.share_of_loss(loss)
 
     def _taught_loss(self, x, y_pred, sample_weight, training):
         """The weighted terms that come from the teacher."""
@@ -145,6 +146,7 @@ def _mean(losses, sample_weight):
 
 
 def _cosines(features):
-    """Cosine between every two rows, `[batch, batch]`."""
+    """Cosine between every two rows, `[batch, batch]`; of several replicas, between own rows and all."""
     features = unit_length(ops.cast(features, "float32"))
-    return ops.matmul(features, ops.transpose(features))
+    all_features, _ = distribution.gather_rows(features)
+    return ops.matmul(features, ops.transpose(all_features))

@@ -1,10 +1,13 @@
 """Turns transformed features into one vector a field."""
 
+import contextlib
+
 import keras
 from keras import ops
 
 from models.field import Field
 from models.options import check_choice
+from models.row_lookup import take_rows
 from models.spec.errors import UserError
 from models.target_attention import TargetAttention
 
@@ -31,6 +34,7 @@ class FeatureEmbedding(keras.layers.Layer):
             entries; 0 adds none.
         history_pooling: how a history becomes one vector: `mean`; `din`, weights from
             `TargetAttention`, one for each history; `din_softmax`, the same normalised.
+        device: where the tables are, as `cpu`; None for where everything is.
 
     Call arguments:
         inputs: dict of the transformed features: int ids `[batch]` or
@@ -54,7 +58,7 @@ class FeatureEmbedding(keras.layers.Layer):
     ```
     """
 
-    def __init__(self, fields, dim, l2=0.0, history_pooling="mean", **kwargs):
+    def __init__(self, fields, dim, l2=0.0, history_pooling="mean", device=None, **kwargs):
         super().__init__(**kwargs)
         # Keras hands a layer its configuration with the fields as plain dicts.
         self.fields = tuple(f if isinstance(f, Field) else Field.from_config(f) for f in fields)
@@ -62,6 +66,7 @@ class FeatureEmbedding(keras.layers.Layer):
             raise ValueError("an embedding needs at least one field")
         self.dim = dim
         self.l2 = l2
+        self.device = device
         check_choice("history_pooling", history_pooling, HISTORY_POOLINGS)
         self.history_pooling = history_pooling
         self._attentions = {}
@@ -98,15 +103,18 @@ class FeatureEmbedding(keras.layers.Layer):
 
     def build(self, input_shape=None):
         regularizer = keras.regularizers.L2(self.l2) if self.l2 else None
-        self._tables = {
-            name: self.add_weight(
-                name=f"{name}_embeddings",
-                shape=(size, self.dim),
-                initializer=keras.initializers.RandomNormal(stddev=0.01),
-                regularizer=regularizer,
-            )
-            for name, size in self._table_sizes.items()
-        }
+        with keras.device(self.device) if self.device else contextlib.nullcontext():
+            self._tables = {
+                name: self.add_weight(
+                    name=f"{name}_embeddings",
+                    shape=(size, self.dim),
+                    initializer=keras.initializers.RandomNormal(stddev=0.01),
+                    regularizer=regularizer,
+                    # With mixed precision the rows that are read are cast, not the table.
+                    autocast=False,
+                )
+                for name, size in self._table_sizes.items()
+            }
         self._directions = {
             field.name: self.add_weight(
                 name=f"{field.name}_direction",
@@ -128,27 +136,30 @@ class FeatureEmbedding(keras.layers.Layer):
             if field.name in self._attentions:
                 ids = inputs[field.name]
                 # Weighed by the row's target, so that it is broadcast before its vector is made.
-                history = _broadcast(ops.take(self._tables[field.table], ids, axis=0), batch_size)
+                history = _broadcast(self._rows(field, ids), batch_size)
                 vectors[field.name] = self._attentions[field.name](
                     _broadcast(vectors[field.table], batch_size), history,
                     _broadcast(ops.not_equal(ids, 0), batch_size))
         return ops.stack([_broadcast(vectors[field.name], batch_size) for field in self.fields], axis=1)
 
     def _embed(self, field, inputs):
-        ids, table = inputs[field.name], self._tables[field.table]
+        ids = inputs[field.name]
+        vectors = self._rows(field, ids)
         if field.is_list:
-            return self._mean(ids, table)
-        vectors = ops.take(table, ids, axis=0)
+            return self._mean(ids, vectors)
         if field.kind == "numeric":
             value = ops.cast(inputs[field.value_name], self.compute_dtype)
             vectors = vectors + value[:, None] * self._directions[field.name]
         return vectors
 
-    def _mean(self, ids, table):
+    def _rows(self, field, ids):
+        return ops.cast(take_rows(self._tables[field.table], ids), self.compute_dtype)
+
+    def _mean(self, ids, vectors):
         """Mean of the vectors of the ids that are not padding, `[batch, dim]`."""
         present = ops.cast(ops.not_equal(ids, 0), self.compute_dtype)
         weights = present / ops.maximum(ops.sum(present, axis=-1, keepdims=True), 1)
-        return ops.sum(ops.take(table, ids, axis=0) * weights[..., None], axis=1)
+        return ops.sum(vectors * weights[..., None], axis=1)
 
     def compute_output_shape(self, input_shape):
         batch = input_shape[self.fields[0].name][0]
@@ -161,6 +172,7 @@ class FeatureEmbedding(keras.layers.Layer):
             "dim": self.dim,
             "l2": self.l2,
             "history_pooling": self.history_pooling,
+            "device": self.device,
         }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import tensorflow as tf
 
+from models.input_shard import InputShard
 from models.spec.dataset_spec import LABEL
 from models.text_table import TextTable
 
@@ -34,6 +35,7 @@ def make_dataset(
     keep: Callable[[tf.Tensor], tf.Tensor] | None = None,
     with_records: bool = False,
     drop_remainder: bool = False,
+    shard: InputShard | None = None,
 ) -> tf.data.Dataset:
     """Batches of transformed examples; memory does not grow with the number of rows.
 
@@ -55,12 +57,16 @@ def make_dataset(
         with_records: whether the features hold the serialized rows too, `_record`,
             string [batch].
         drop_remainder: whether a last, smaller batch is left out.
+        shard: for a process of several that train together, the replicas that it feeds: the
+            dataset holds their parts of each batch, one after the other. Every process
+            reads all rows, as bytes, and parses its own; it needs a seed to shuffle as the others.
 
     Returns:
         Dataset of (features by name, label float32 [batch]).
 
     Raises:
-        ValueError: no files, or a text key without a table.
+        ValueError: no files, a text key without a table, shuffling for several processes without a
+            seed, or a batch that cannot be divided among the replicas.
 
     Example:
 
@@ -73,6 +79,10 @@ def make_dataset(
     files = list(files)
     if not files:
         raise ValueError("make_dataset needs at least one file")
+    if shard is not None and shuffle_buffer and seed is None:
+        raise ValueError("rows that are shuffled for several processes need a seed, the same for all")
+    if shard is not None and drop_remainder and batch_size % shard.replicas:
+        raise ValueError(f"a batch of {batch_size} rows cannot be divided evenly among {shard.replicas} replicas")
     keys = [name for name in feature_spec if name.endswith(TEXT_KEY)]
     if text_tables is None:
         feature_spec = {name: f for name, f in feature_spec.items() if name not in keys}
@@ -109,6 +119,10 @@ def make_dataset(
     if shuffle_buffer:
         dataset = _shuffled(dataset.rebatch(shuffle_buffer), seed)
     dataset = dataset.rebatch(batch_size, drop_remainder=drop_remainder)
+    if shard is not None:
+        dataset = shard.of(dataset)
+        if drop_remainder:
+            dataset = dataset.map(lambda rows: tf.ensure_shape(rows, [batch_size // shard.replicas]))
     dataset = dataset.map(parse, num_parallel_calls=_PARALLEL_BATCHES)
     options = tf.data.Options()
     # The end of every pass waits for the thread that tunes: a second and more, measured, for epochs of a few.

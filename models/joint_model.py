@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from models import distribution
+
 
 class JointModel(keras.Model):
     """Trains the ID model on clicks and on its agreement with the text together.
@@ -64,7 +66,7 @@ class JointModel(keras.Model):
         loss = loss + self.weight * contrastive
         for penalty in self.losses:
             loss = loss + ops.sum(penalty)
-        return loss
+        return distribution.share_of_loss(loss)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         return super().compute_metrics(x, y, y_pred["logits"], sample_weight)

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from models.row_lookup import take_rows
 from models.spec.errors import UserError
 
 # Draws of other ids that a hidden one has to be told from, a step.
@@ -146,6 +147,6 @@ def recovery_scores(queries, table, ids, others):
         Float tensors `[batch]` and `[batch, negatives]`, the latter far below all
         others where an id is the right one.
     """
-    own = ops.sum(queries * ops.take(table, ids, axis=0), axis=1)
-    scores = ops.matmul(queries, ops.transpose(ops.take(table, others, axis=0)))
+    own = ops.sum(queries * take_rows(table, ids), axis=1)
+    scores = ops.matmul(queries, ops.transpose(take_rows(table, others)))
     return own, ops.where(ops.equal(ids[:, None], others[None, :]), _SAME, scores)

@@ -76,7 +76,7 @@ def fields(spec: DatasetSpec, transform_output: tft.TFTransformOutput) -> list[F
     """The ID model's inputs, with the number of ids that each can hold.
 
     Id 0 is padding. A vocabulary of v values with b out-of-vocabulary buckets takes
-    v + b + 1 ids; a numeric with n buckets takes n + 2, missing being the last.
+    v + b + 1 ids; h hash buckets take h + 1; a numeric with n buckets takes n + 2, missing being the last.
 
     Args:
         spec: the dataset specification.
@@ -90,8 +90,10 @@ def fields(spec: DatasetSpec, transform_output: tft.TFTransformOutput) -> list[F
         owner = spec.feature(feature.of) if feature.of else feature
         if feature.kind == "numeric":
             num_ids = feature.buckets + 2
+        elif owner.hash_buckets:
+            num_ids = owner.hash_buckets + 1
         else:
-            num_values = len(transform_output.vocabulary_by_name(_vocabulary_name(owner)))
+            num_values = transform_output.vocabulary_size_by_name(_vocabulary_name(owner))
             num_ids = num_values + owner.oov_buckets + 1
         max_length = feature.max_length if feature.is_list else 1
         result.append(Field(feature.name, feature.kind, num_ids, table=owner.name, max_length=max_length))
@@ -159,12 +161,14 @@ def _ids(feature: Feature, sharing: list[Feature], inputs: Tensors) -> dict[str,
         sets = _oldest(x, feature.max_length)
         own = _named(sets.values)
     histories = [_newest(_input(inputs, f.name), f.max_length) for f in sharing]
-    vocabulary = tft.vocabulary(
-        own, frequency_threshold=feature.min_count if feature.min_count > 1 else None,  # TFT warns of a 1
-        vocab_filename=_vocabulary_name(feature), name=feature.name)
-    ids = 1 + tft.apply_vocabulary(
-        tf.concat([own, *(_named(h.values) for h in histories)], axis=0), vocabulary,
-        num_oov_buckets=feature.oov_buckets)
+    values = tf.concat([own, *(_named(h.values) for h in histories)], axis=0)
+    if feature.hash_buckets:
+        ids = 1 + tft.hash_strings(values, feature.hash_buckets)
+    else:
+        vocabulary = tft.vocabulary(
+            own, frequency_threshold=feature.min_count if feature.min_count > 1 else None,  # TFT warns of a 1
+            top_k=feature.max_values, vocab_filename=_vocabulary_name(feature), name=feature.name)
+        ids = 1 + tft.apply_vocabulary(values, vocabulary, num_oov_buckets=feature.oov_buckets)
     own_ids, *history_ids = tf.split(ids, [tf.size(own), *(tf.size(h.values) for h in histories)])
     if feature.kind == "categorical":
         outputs = {feature.name: tf.reshape(own_ids, [-1])}  # a split forgets the rank

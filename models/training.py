@@ -5,12 +5,18 @@ import warnings
 import keras
 from keras import ops
 
+from models import distribution
+from models.callbacks.averaged_weights import AveragedWeights
 from models.callbacks.checkpoint import Checkpoint
 from models.callbacks.progress import Progress
 from models.callbacks.stop_on_non_finite import StopOnNonFinite
+from models.distributed_fit import distributed_fit
+from models.row_adamw import RowAdamW
 from models.spec.errors import UserError
 
-_OPTIMIZERS = {"adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW}
+_OPTIMIZERS = ("adam", "adamw")
+# Rows from which on a table's every row costs more in a step than the rest of the model.
+LARGE_TABLE = 1_000_000
 
 # Biases and normalisations. Matched against TensorFlow's names, as "layer/bias:0".
 NOT_DECAYED = [r"(^|/)(bias|gamma|beta)(:\d+)?$"]
@@ -19,7 +25,15 @@ NOT_DECAYED = [r"(^|/)(bias|gamma|beta)(:\d+)?$"]
 _AUC_THRESHOLDS = 4000
 
 
-def compile_ctr(model, learning_rate=1e-3, weight_decay=1e-2, optimizer="adamw", ema_momentum=0.0):
+def new_adamw(model, learning_rate, weight_decay, large_table=LARGE_TABLE, **options):
+    """AdamW for a model: Keras's, or `RowAdamW` where it has a table with `large_table` rows or more."""
+    if any(len(w.shape) == 2 and w.shape[0] >= large_table for w in model.trainable_weights):
+        return RowAdamW(learning_rate, weight_decay=weight_decay, large=large_table, **options)
+    return keras.optimizers.AdamW(learning_rate, weight_decay=weight_decay, **options)
+
+
+def compile_ctr(model, learning_rate=1e-3, weight_decay=1e-2, optimizer="adamw", ema_momentum=0.0,
+                large_table=LARGE_TABLE, jit_compile=False):
     """Compiles a model that returns logits for learning clicks (CTRL, arXiv 2306.02841, sec. 4.3).
 
     The loss is binary cross-entropy; the metrics are `auc` and `logloss`, the latter
@@ -34,6 +48,9 @@ def compile_ctr(model, learning_rate=1e-3, weight_decay=1e-2, optimizer="adamw",
         ema_momentum: of an exponential moving average of the trained weights (Polyak
             averaging), a step; `fit` validates with the average and ends with it. 0 keeps
             none. Moving statistics of batch normalisation stay the latest ones.
+        large_table: rows from which on `adamw` updates only those rows of a table that a batch reads, see
+            `RowAdamW`.
+        jit_compile: whether the step is compiled by XLA.
 
     Returns:
         The model.
@@ -49,13 +66,12 @@ def compile_ctr(model, learning_rate=1e-3, weight_decay=1e-2, optimizer="adamw",
     """
     if optimizer not in _OPTIMIZERS:
         raise UserError(f"optimizer {optimizer!r} is unknown; there are: {', '.join(sorted(_OPTIMIZERS))}")
-    decays = optimizer == "adamw"
-    options = {"weight_decay": weight_decay} if decays else {}
-    if ema_momentum:
-        options |= {"use_ema": True, "ema_momentum": ema_momentum}
-    optimizer = _OPTIMIZERS[optimizer](learning_rate, **options)
-    if decays:
+    options = {"use_ema": True, "ema_momentum": ema_momentum} if ema_momentum else {}
+    if optimizer == "adamw":
+        optimizer = new_adamw(model, learning_rate, weight_decay, large_table, **options)
         optimizer.exclude_from_weight_decay(var_names=NOT_DECAYED)
+    else:
+        optimizer = keras.optimizers.Adam(learning_rate, **options)
     model.compile(
         optimizer=optimizer,
         loss=_cross_entropy,
@@ -63,8 +79,7 @@ def compile_ctr(model, learning_rate=1e-3, weight_decay=1e-2, optimizer="adamw",
             keras.metrics.AUC(num_thresholds=_AUC_THRESHOLDS, from_logits=True, name="auc"),
             keras.metrics.MeanMetricWrapper(_cross_entropy, name="logloss"),
         ],
-        # Measured on a CPU: with XLA a third fewer rows a second are trained.
-        jit_compile=False,
+        jit_compile=jit_compile,
     )
     return model
 
@@ -79,6 +94,11 @@ def fit(model, train, validation=None, *, epochs, checkpoint_dir, log_dir=None, 
     another for anything else. Two runs with the same seed (`keras.utils.set_random_seed`)
     differ by the order of floating-point sums at most; a resumed one shuffles its data
     and draws its dropout like a run that starts, so it is close, not equal.
+
+    A model that was made inside the scope of a strategy with several replicas is trained on all of
+    them (`distributed_fit`); then `train` and `validation` are made with `make_dataset`'s `shard`.
+    Every process calls this with the same arguments, and a `checkpoint_dir` that all can read; the first of
+    them writes.
 
     Args:
         model: compiled Keras model. It is built on the first batch where it is not.
@@ -115,6 +135,7 @@ def fit(model, train, validation=None, *, epochs, checkpoint_dir, log_dir=None, 
         raise UserError(f"epochs is {epochs}; it must be 1 or more")
     if validation is None and monitor is not None and monitor.startswith("val_"):
         monitor = None
+    shard = distribution.input_shard(model.distribute_strategy)
     checkpoint = Checkpoint(checkpoint_dir, epochs, monitor, mode, patience, save_every_steps)
     if not model.built:
         inputs, _, _ = keras.utils.unpack_x_y_sample_weight(next(iter(train)))
@@ -123,7 +144,7 @@ def fit(model, train, validation=None, *, epochs, checkpoint_dir, log_dir=None, 
         checkpoint.restore(model)
         watchers = [StopOnNonFinite(weights_every=save_every_steps)]
         if _averages(model):
-            watchers.append(keras.callbacks.SwapEMAWeights())
+            watchers.append(AveragedWeights())
         if progress is not None:
             watchers.append(Progress(progress, epochs))
         if log_dir is not None:
@@ -131,6 +152,10 @@ def fit(model, train, validation=None, *, epochs, checkpoint_dir, log_dir=None, 
         watchers += [checkpoint, *callbacks]
 
         def run(data, until, steps):
+            if shard is not None:
+                distributed_fit(model, data, validation, initial_epoch=checkpoint.epoch, epochs=until,
+                                steps_per_epoch=steps, callbacks=watchers)
+                return
             with warnings.catch_warnings():
                 if steps is None:
                     # Said at the end of every epoch over files, whose number of rows TensorFlow cannot know.
@@ -141,7 +166,7 @@ def fit(model, train, validation=None, *, epochs, checkpoint_dir, log_dir=None, 
         if checkpoint.step:
             # The epoch that was cut short, without what it had already seen.
             left = steps_per_epoch and steps_per_epoch - checkpoint.step
-            run(train.skip(checkpoint.step), checkpoint.epoch + 1, left)
+            run(train.skip(checkpoint.step * (shard.count if shard else 1)), checkpoint.epoch + 1, left)
             # Keras ends each `fit` with the averaged weights; training goes on from the others.
             checkpoint.restore(model)
         if not checkpoint.finished:

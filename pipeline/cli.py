@@ -9,7 +9,15 @@ import sys
 
 from models.spec.errors import UserError
 from models.spec.text_form import PROSE, TEXT_FORMS
-from pipeline import compile_command, lineage_command, request_commands, runs_command, serve_command, submit_command
+from pipeline import (
+    compile_command,
+    lineage_command,
+    request_commands,
+    runs_command,
+    serve_command,
+    submit_command,
+    worker_command,
+)
 from pipeline.command_arguments import (
     add_config,
     add_dataset,
@@ -98,6 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     request_commands.add(commands)
     runs_command.add(commands)
     lineage_command.add(commands)
+    worker_command.add(commands)
     return parser
 
 

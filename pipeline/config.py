@@ -18,6 +18,7 @@ from pipeline.settings.beam import Beam
 from pipeline.settings.cold_start import ColdStart
 from pipeline.settings.data import Data
 from pipeline.settings.distillation import Distillation
+from pipeline.settings.distribution import Distribution
 from pipeline.settings.evaluation import Evaluation
 from pipeline.settings.ingestion import Ingestion
 from pipeline.settings.part import Part
@@ -73,6 +74,7 @@ class RunConfig(Part):
     ingestion: Ingestion = Ingestion()
     data: Data = Data()
     training: Training = Training()
+    distribution: Distribution = Distribution()
     adaptation: Adaptation = Adaptation()
     alignment: Alignment = Alignment()
     distillation: Distillation = Distillation()
@@ -122,13 +124,38 @@ class RunConfig(Part):
             _validated(cls, nested, f"--set {setting}")
             _merge(values, nested)
         config = _validated(cls, values, path or str(builtin))
-        # Of keys that may come from different places.
-        if config.distillation.feature_weight and config.distillation.folds > 1:
-            raise UserError(
-                f"distillation.feature_weight is {config.distillation.feature_weight:g} with distillation.folds of "
-                f"{config.distillation.folds}: it compares with one teacher's representation; set folds to 1")
+        config.check()
         config.beam.check()
         return config
+
+    def check(self, devices: int | None = None) -> None:
+        """Checks keys that may come from different places, and do not go together.
+
+        Args:
+            devices: those that a model is trained on; None while only `distribution.strategy` says something of it.
+
+        Raises:
+            UserError: naming the keys, their values and what would be right.
+        """
+        if self.distillation.feature_weight and self.distillation.folds > 1:
+            raise UserError(
+                f"distillation.feature_weight is {self.distillation.feature_weight:g} with distillation.folds of "
+                f"{self.distillation.folds}: it compares with one teacher's representation; set folds to 1")
+        if self.alignment.jit_compile and self.alignment.chunk_size:
+            raise UserError("alignment.jit_compile compiles no step that works in chunks; set it to false, or "
+                            "alignment.chunk_size to 0")
+        several = devices > 1 if devices else self.distribution.strategy in ("mirrored", "multi_worker", "tpu")
+        one_device_only = {
+            "alignment.chunk_size": (self.alignment.chunk_size, 0),
+            "alignment.jit_compile": (self.alignment.jit_compile, False),
+            "training.jit_compile": (self.training.jit_compile, False),
+            "distribution.embedding_device": (self.distribution.embedding_device, "auto"),
+        }
+        for key, (value, right) in one_device_only.items():
+            if several and value != right:
+                raise UserError(f"{key} is {value}, which is for one device, with distribution.strategy of "
+                                f"{self.distribution.strategy}; set it to {str(right).lower()}, or the strategy to "
+                                "one_device")
 
 
 def _read(path: pathlib.Path) -> dict:

@@ -204,7 +204,7 @@ def create_pipeline(
         ).with_id(name)
 
     structure_keys = ("backbone", "backbone_options", "embedding_dim", "history_pooling")
-    model_keys = structure_keys + ("mixed_precision", "seed", "training")
+    model_keys = structure_keys + ("mixed_precision", "seed", "training", "distribution")
     language_keys = ("language_model", "text_mode", "max_tokens")
     text_keys = language_keys + ("alignment",)
 

@@ -10,6 +10,7 @@ from tfx.types import artifact_utils
 from tfx.utils import json_utils
 
 from components.text_encoder.executor import ADAPTED
+from components.trainer import workers
 from models.language_model_source import LanguageModelSource
 from models.spec.dataset_spec import DatasetSpec
 
@@ -20,14 +21,19 @@ TASK = "task"
 class Executor(tfx_executor.GenericExecutor):
     """TFX's generic trainer; hands the text to `run_fn` through `custom_config`.
 
+    Where `TF_CONFIG` names several machines it trains on all of them, see `workers`.
+
     `fn_args.custom_config` holds the URIs `text_vectors`, `adapted_language_model`,
     `base_run` and `raw_examples`, or None where there is no such input.
     """
 
     def Do(self, input_dict, output_dict, exec_properties) -> None:
         """Trains, and writes on the model what it was made with."""
-        super().Do(input_dict, output_dict, exec_properties)
         config = json_utils.loads(exec_properties["custom_config"])["config"]
+        if workers.wanted(config):
+            exec_properties = {
+                **exec_properties, "run_fn": workers.RUN_FN, workers.ANNOUNCED_RUN_FN: exec_properties["run_fn"]}
+        super().Do(input_dict, output_dict, exec_properties)
         model = artifact_utils.get_single_instance(output_dict["model"])
         spec = DatasetSpec.from_json(json_utils.loads(exec_properties["custom_config"])["dataset_spec"])
         model.set_string_custom_property(TASK, task_fingerprint(spec))
@@ -43,6 +49,7 @@ class Executor(tfx_executor.GenericExecutor):
         fn_args = super()._GetFnArgs(input_dict, output_dict, exec_properties)
         fn_args.custom_config = {
             **(fn_args.custom_config or {}),
+            workers.ANNOUNCED_RUN_FN: exec_properties.get(workers.ANNOUNCED_RUN_FN),
             **{
                 name: artifact_utils.get_single_uri(input_dict[name]) if input_dict.get(name) else None
                 for name in ("text_vectors", "adapted_language_model", "base_run", "raw_examples")

@@ -6,6 +6,7 @@ import posixpath
 import keras
 import tensorflow as tf
 
+from models import distribution
 from models.spec.errors import UserError
 
 _STATE = "state.json"
@@ -22,6 +23,9 @@ class Checkpoint(keras.callbacks.Callback):
     weights of the last and of the best epoch and holds the history; it is replaced
     atomically once its weights are written, so a kill at any moment leaves a state that
     is whole. `DONE.json` takes its place when training has ended.
+
+    Of several processes that train one model (`models.distribution`) the chief writes; the others go
+    through the same states, and read what it wrote.
 
     Args:
         directory: where the files are; created when it is not there.
@@ -101,10 +105,12 @@ class Checkpoint(keras.callbacks.Callback):
         """Loads the best epoch's weights, and leaves them and `DONE.json` alone in the folder."""
         if self._state["best_weights"] is not None:
             self._load(model, self._state["best_weights"])
-        if not tf.io.gfile.exists(self._path(_DONE)):
-            self._state["last_weights"] = self._state["best_weights"]
-            self._write(_DONE)
-        self._clean(keep={_DONE})
+        distribution.barrier(model.distribute_strategy)
+        if distribution.is_chief(model.distribute_strategy):
+            if not tf.io.gfile.exists(self._path(_DONE)):
+                self._state["last_weights"] = self._state["best_weights"]
+                self._write(_DONE)
+            self._clean(keep={_DONE})
 
     def on_epoch_begin(self, epoch, logs=None):
         # An epoch that a kill cut short goes on within itself; all others start at their first step.
@@ -140,16 +146,21 @@ class Checkpoint(keras.callbacks.Callback):
         return difference > 0 if self._mode == "max" else difference < 0
 
     def _save(self, epoch, step, best=False):
-        tf.io.gfile.makedirs(self._directory)
         name = f"epoch-{epoch:04d}-step-{step:07d}.weights.h5"
-        self.model.save_weights(self._path(name))
+        writes = distribution.is_chief(self.model.distribute_strategy)
+        if writes:
+            tf.io.gfile.makedirs(self._directory)
+        distribution.save_weights(self.model, self._path(name))
         self._state.update(epoch=epoch, step=step, last_weights=name)
         if best:
             self._state["best_weights"] = name
-        self._write(_STATE)
-        self._clean(keep={_STATE})
+        if writes:
+            self._write(_STATE)
+            self._clean(keep={_STATE})
 
     def _load(self, model, name):
+        # What another process writes is there once it has come here too.
+        distribution.barrier(model.distribute_strategy)
         if not model.optimizer.built:
             # Otherwise Keras leaves out the optimizer's part of the file, and warns.
             model.optimizer.build(model.trainable_variables)

@@ -67,8 +67,12 @@ class Progress(keras.callbacks.Callback):
         self._steps = self._seen
 
     def _rows_per_second(self):
-        # Keras weighs the loss of each step by its rows, so the tracker has counted them.
-        rows = next(int(m.count) for m in self.model.metrics if m.name == "loss")
+        if "batch_size" in self.params:
+            # Of several processes this one alone comes here, and a metric is read by all at once.
+            rows = self._seen * self.params["batch_size"]
+        else:
+            # Keras weighs the loss of each step by its rows, so the tracker has counted them.
+            rows = next(int(m.count) for m in self.model.metrics if m.name == "loss")
         return f"{rows / max(time.monotonic() - self._start, 1e-9):,.0f} rows/s"
 
 

@@ -115,8 +115,11 @@ class DatasetSpec(SpecPart):
 
     def _check_ids(self) -> None:
         for side, names in self.ids.items():
-            fit = [f.name for f in self.side(side) if f.kind == "categorical" and f.model]
+            fit = [f.name for f in self.side(side) if f.kind == "categorical" and f.model and not f.hash_buckets]
             for name in names:
+                if name in {f.name for f in self.side(side) if f.hash_buckets}:
+                    raise ValueError(f"ids.{side}: {name!r} has hash_buckets, where new values get no row of their "
+                                     "own; leave it out, or give it a vocabulary")
                 if name not in fit:
                     raise ValueError(f"ids.{side}: {name!r} is no categorical {side} feature that the ID model reads"
                                      f"{did_you_mean(name, fit)}; there are: {', '.join(fit) or 'none'}")
@@ -164,7 +167,7 @@ class DatasetSpec(SpecPart):
         """What an entry of a side is known by, its id first; see `ids`. Empty where nothing is its id."""
         if side in self.ids:
             return self.ids[side]
-        named = (f.name for f in self.side(side) if f.kind == "categorical" and f.model)
+        named = (f.name for f in self.side(side) if f.kind == "categorical" and f.model and not f.hash_buckets)
         return tuple(name for name in named if name.lower().endswith("id"))[:1] if side in ENTITY_SIDES else ()
 
     @property

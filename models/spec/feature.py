@@ -20,7 +20,9 @@ KEYS_OF_KINDS = {
     "of": ("history",),
     "derive": ("history",),
     "min_count": ("categorical", "set"),
+    "max_values": ("categorical", "set"),
     "oov_buckets": ("categorical", "set"),
+    "hash_buckets": ("categorical", "set"),
     "buckets": ("numeric",),
 }
 
@@ -96,7 +98,9 @@ class Feature(SpecPart):
             `<name> is {}`, and nothing for a feature whose name ends in `id`.
         model: whether the ID model reads it.
         min_count: training rows a value needs to get an embedding of its own.
+        max_values: embeddings of their own at most: of the most frequent values; absent, of all.
         oov_buckets: embeddings shared by the values without one.
+        hash_buckets: embeddings that all values share by their hash, in place of a vocabulary.
         buckets: quantile buckets of a numeric feature.
     """
 
@@ -111,7 +115,9 @@ class Feature(SpecPart):
     text: TextRule | None = None
     model: bool = True
     min_count: int = pydantic.Field(2, ge=1)
+    max_values: int | None = pydantic.Field(None, ge=1)
     oov_buckets: int = pydantic.Field(1, ge=1)
+    hash_buckets: int | None = pydantic.Field(None, ge=2)
     buckets: int = pydantic.Field(16, ge=2)
 
     @pydantic.model_validator(mode="before")
@@ -145,6 +151,11 @@ class Feature(SpecPart):
             # Compared with the default, since a specification read from JSON has every key.
             if self.kind not in kinds and getattr(self, key) != type(self).model_fields[key].default:
                 raise ValueError(f"{key} is for kind: {' or '.join(kinds)}; this feature is {self.kind}")
+        if self.hash_buckets:
+            for key in ("min_count", "max_values", "oov_buckets"):
+                if getattr(self, key) != type(self).model_fields[key].default:
+                    raise ValueError(f"{key} is for a vocabulary, and hash_buckets takes the place of one; leave out "
+                                     f"{key} or hash_buckets")
         if self.kind == "history" and not self.of:
             raise ValueError("a history needs the key of: the item feature its entries are values of")
         if self.derive and self.column:

@@ -7,6 +7,7 @@ import os
 import keras
 import tensorflow as tf
 
+from models import distribution, training
 from models.alignment_model import AlignmentModel
 from pipeline.run_fns.stage import Stage
 from pipeline.settings.alignment import Alignment
@@ -27,7 +28,8 @@ def new_alignment_model(stage: Stage) -> AlignmentModel:
     return model
 
 
-def compile_alignment(model: AlignmentModel, options: Alignment, steps: int) -> AlignmentModel:
+def compile_alignment(model: AlignmentModel, options: Alignment, steps: int,
+                      large_table: int = training.LARGE_TABLE) -> AlignmentModel:
     """Gives a model the optimizer of stage 1, for a training of `steps` in all; returns it."""
     warmup = int(steps * options.warmup_share)
     schedule = keras.optimizers.schedules.CosineDecay(
@@ -35,18 +37,19 @@ def compile_alignment(model: AlignmentModel, options: Alignment, steps: int) -> 
         decay_steps=max(1, steps - warmup), alpha=0.1,
         warmup_target=options.learning_rate if warmup else None, warmup_steps=warmup)
     model.compile(
-        optimizer=keras.optimizers.AdamW(schedule, weight_decay=options.weight_decay),
-        jit_compile=False)
+        optimizer=training.new_adamw(model, schedule, options.weight_decay, large_table),
+        jit_compile=options.jit_compile)
     return model
 
 
 def train(stage: Stage) -> AlignmentModel:
     """Aligns both models."""
     options = stage.config.alignment
-    with stage.precision():
+    with stage.scope():
         model = new_alignment_model(stage)
-        batch_size = min(options.batch_size, stage.rows("train"))
-        compile_alignment(model, options, stage.rows("train") // batch_size * options.epochs)
+        batch_size = stage.batch_size(options.batch_size, stage.rows("train"))
+        compile_alignment(model, options, stage.rows("train") // batch_size * options.epochs,
+                          stage.config.training.large_table)
         stage.fit(
             model, "alignment",
             stage.dataset("train", batch_size, training_order=True),
@@ -57,6 +60,8 @@ def train(stage: Stage) -> AlignmentModel:
 
 def run_fn(fn_args) -> None:
     """Aligns and saves both models' weights for stage 2."""
-    model = train(Stage.from_fn_args(fn_args, "alignment"))
-    tf.io.gfile.makedirs(fn_args.serving_model_dir)
-    model.save_weights(os.path.join(fn_args.serving_model_dir, ALIGNED))
+    stage = Stage.from_fn_args(fn_args, "alignment")
+    model = train(stage)
+    if stage.is_chief:
+        tf.io.gfile.makedirs(fn_args.serving_model_dir)
+    distribution.save_weights(model, os.path.join(fn_args.serving_model_dir, ALIGNED))

@@ -8,11 +8,11 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
+from models import distribution
 from models.alignment_model import AlignmentModel
 from models.ctr_model import CTRModel
 from models.distiller import Distiller
 from models.folds import Folds
-from models.precision import in_float32
 from models.soft_labels import write_soft_labels
 from models.teacher_model import TeacherModel
 from pipeline.run_fns.alignment import ALIGNED, new_alignment_model
@@ -51,7 +51,7 @@ def distil(stage: Stage, new_student: Callable[[], CTRModel], new_teacher: Calla
         The student, which computes in float32.
     """
     options = stage.config.distillation
-    with stage.precision():
+    with stage.scope():
         teacher, soft_labels = None, []
         if options.weight > 0 and options.folds > 1:
             soft_labels = [_soft_labels(stage, Folds(options.folds), fold, new_teacher, on_teacher)
@@ -68,13 +68,15 @@ def distil(stage: Stage, new_student: Callable[[], CTRModel], new_teacher: Calla
         stage.compile(distiller)
         stage.fit_on_clicks(distiller, "student", stage.config.training.epochs, text=teacher is not None,
             soft_labels=soft_labels)
-    return in_float32(student)
+    return stage.trained(student)
 
 
 def run_fn(fn_args) -> None:
     """Trains teacher and student; exports the student."""
     stage = Stage.from_fn_args(fn_args, "student")
     student = train(stage)
+    if not stage.is_chief:
+        return
     # Kept beside the training curves: the Keras weights behind the exported graph.
     student.save_weights(os.path.join(fn_args.model_run_dir, STUDENT_WEIGHTS))
     export_ctr_model(student, stage.tft_output, stage.spec, fn_args.serving_model_dir,
@@ -87,9 +89,11 @@ def _soft_labels(stage: Stage, folds: Folds, fold: int, new_teacher, on_teacher)
     if on_teacher is not None:
         on_teacher(teacher)
     path = os.path.join(stage.checkpoint_dir, "soft_labels", f"fold-{fold}.gz")
-    if not tf.io.gfile.exists(path):
-        rows = stage.dataset("train", stage.config.training.batch_size, keep=folds.only(fold), with_records=True)
+    if stage.is_chief and not tf.io.gfile.exists(path):
+        rows = stage.dataset(
+            "train", stage.config.training.batch_size, keep=folds.only(fold), with_records=True, whole=True)
         write_soft_labels(teacher, rows, path)
+    distribution.barrier(stage.strategy)
     return path
 
 

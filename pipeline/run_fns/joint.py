@@ -17,7 +17,7 @@ def train(stage: Stage, weight: float) -> CTRModel:
         stage: a stage that reads text.
         weight: of the contrastive loss.
     """
-    with stage.precision():
+    with stage.scope():
         alignment = new_alignment_model(stage)
         model = JointModel(alignment, weight)
         stage.build(model)

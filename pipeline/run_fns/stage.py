@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -15,7 +16,7 @@ import keras
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from models import adapted_language_model, input_pipeline, precision, training
+from models import adapted_language_model, distribution, input_pipeline, precision, training
 from models.ctr_model import CTRModel
 from models.language_model import LanguageModel
 from models.language_model_source import LanguageModelSource
@@ -24,6 +25,7 @@ from models.preprocessing import FROZEN, fields
 from models.sentence_tokenizer import SentenceTokenizer
 from models.soft_labels import FEATURE_SPEC
 from models.spec.dataset_spec import DatasetSpec
+from models.spec.errors import UserError
 from models.text_table import TextTable
 from models.text_tower import TextTower
 from pipeline.config import RunConfig
@@ -108,16 +110,36 @@ class Stage:
             adapted_language_model=custom.get("adapted_language_model"),
             language_model_fingerprint=fingerprint, base_model=fn_args.base_model)
 
-    def precision(self):
-        """A context in which new models compute in the configured precision; their training belongs there too."""
-        return precision.precision(self.config.mixed_precision)
+    @functools.cached_property
+    def strategy(self) -> tf.distribute.Strategy:
+        """The devices that models are trained on."""
+        strategy = distribution.new_strategy(self.config.distribution.strategy, self.config.distribution.tpu)
+        self.config.check(strategy.num_replicas_in_sync)
+        return strategy
+
+    @property
+    def is_chief(self) -> bool:
+        """Whether this process writes what is trained; of several machines, one does."""
+        return distribution.is_chief(self.strategy)
+
+    @contextlib.contextmanager
+    def scope(self):
+        """A context in which new models compute in the configured precision on the configured devices.
+
+        Their training belongs there too.
+        """
+        with precision.precision(self.config.mixed_precision), contextlib.ExitStack() as stack:
+            if self.strategy.num_replicas_in_sync > 1:
+                stack.enter_context(self.strategy.scope())
+            yield
 
     def new_ctr_model(self) -> CTRModel:
         """A new ID model with initial weights."""
         return CTRModel(
             self.fields, backbone=self.config.backbone, embedding_dim=self.config.embedding_dim,
             backbone_options=self.config.backbone_options, embedding_l2=self.config.training.embedding_l2,
-            history_pooling=self.config.history_pooling)
+            history_pooling=self.config.history_pooling,
+            embedding_device={"auto": None, "cpu": "cpu:0"}[self.config.distribution.embedding_device])
 
     def new_tower(self):
         """The text tower of the text mode."""
@@ -138,15 +160,15 @@ class Stage:
 
     def build(self, model) -> None:
         """Creates a model's weights by running it on a few rows."""
-        features, _ = next(iter(self.dataset("validation", 2).take(1)))
+        features, _ = next(iter(self.dataset("validation", 2, whole=True).take(1)))
         model(features)
 
     def dataset(
         self, split: str, batch_size: int, training_order: bool = False, text: bool = True, *,
         keep: Callable[[tf.Tensor], tf.Tensor] | None = None, with_records: bool = False,
-        soft_labels: Sequence[str] | None = None,
+        soft_labels: Sequence[str] | None = None, whole: bool = False,
     ) -> tf.data.Dataset:
-        """Batches of (features, label) of a split.
+        """Batches of (features, label) of a split; where several devices train, this process's parts of them.
 
         Args:
             split: `train`, `validation`, or another that the stage was given files of.
@@ -156,7 +178,11 @@ class Stage:
             keep: which rows are read, as for `make_dataset`.
             with_records: whether the features hold the serialized rows too.
             soft_labels: files that `write_soft_labels` made of the split, to be read in its place.
+            whole: whole batches in any case.
         """
+        shard = None if whole else distribution.input_shard(self.strategy)
+        # A TPU's programs are compiled for one number of rows.
+        equal = training_order or (shard is not None and isinstance(self.strategy, tf.distribute.TPUStrategy))
         feature_spec = self.tft_output.transformed_feature_spec()
         dataset = input_pipeline.make_dataset(
             soft_labels or self.files(split),
@@ -168,12 +194,28 @@ class Stage:
             tokenize=self._tokenize if text else None,
             keep=keep,
             with_records=with_records,
-            drop_remainder=training_order,
+            drop_remainder=equal,
+            shard=shard,
         )
         # Known, so that progress can say how much of an epoch is done.
         rows = self.rows(split, keep)
-        steps = rows // batch_size if training_order else -(-rows // batch_size)
+        if shard is not None:
+            steps = rows // batch_size if equal else shard.steps(rows, batch_size)
+            return dataset.apply(tf.data.experimental.assert_cardinality(steps * shard.count))
+        steps = rows // batch_size if equal else -(-rows // batch_size)
         return dataset.apply(tf.data.experimental.assert_cardinality(steps))
+
+    def batch_size(self, wanted: int, rows: int) -> int:
+        """Rows of a step: fewer rows than a batch are one batch, and all devices have the same number.
+
+        Raises:
+            UserError: there are fewer rows than devices.
+        """
+        replicas = self.strategy.num_replicas_in_sync
+        size = min(wanted, rows) // replicas * replicas
+        if not size:
+            raise UserError(f"{self.name}: a batch of {min(wanted, rows)} rows is too small for {replicas} devices")
+        return size
 
     @functools.cached_property
     def _tokenize(self) -> SentenceTokenizer | None:
@@ -190,13 +232,20 @@ class Stage:
 
     def fit(self, model, part: str, train, validation, *, epochs: int, monitor: str, mode: str, patience: int):
         """Trains with checkpoints, progress lines and TensorBoard logs; see `training.fit`."""
+        shard = distribution.input_shard(self.strategy)
+        steps = len(train) // (shard.count if shard else 1)
+        chief = self.is_chief
         return training.fit(
             model, train, validation,
             epochs=epochs, checkpoint_dir=os.path.join(self.checkpoint_dir, part),
-            log_dir=os.path.join(self.log_dir, part),
+            log_dir=os.path.join(self.log_dir, part) if chief else None,
             monitor=monitor, mode=mode, patience=patience,
-            save_every_steps=max(_SAVE_EVERY, len(train) // 10),
-            progress=self.progress)
+            save_every_steps=max(_SAVE_EVERY, steps // 10),
+            progress=self.progress if chief else None)
+
+    def trained(self, model):
+        """A model as it is exported: in float32, and on one device."""
+        return distribution.on_one_device(precision.in_float32(model), self.strategy)
 
     def compile(self, model) -> None:
         """Gives a model of clicks its optimizer, loss and metrics."""
@@ -206,7 +255,8 @@ class Stage:
             steps = max(1, self.rows("train") // options.batch_size)
             momentum = math.exp(-1 / (options.ema_epochs * steps))
         training.compile_ctr(model, learning_rate=options.learning_rate, weight_decay=options.weight_decay,
-                             ema_momentum=momentum)
+                             ema_momentum=momentum, large_table=options.large_table,
+                             jit_compile=options.jit_compile)
 
     def fit_on_clicks(self, model, part: str, epochs: int, text: bool = True, **rows):
         """Trains on clicks until the validation AUC no longer rises.
@@ -219,8 +269,7 @@ class Stage:
             **rows: which rows it is trained on, as for `dataset`.
         """
         options = self.config.training
-        # Fewer rows than a batch are one batch.
-        batch_size = min(options.batch_size, self.rows("train", rows.get("keep")))
+        batch_size = self.batch_size(options.batch_size, self.rows("train", rows.get("keep")))
         return self.fit(
             model, part,
             self.dataset("train", batch_size, training_order=True, text=text, **rows),

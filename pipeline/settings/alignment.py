@@ -28,6 +28,7 @@ class Alignment(Part):
         masked_features: weight of recovering hidden fields from the text (FLIP, arXiv
             2310.19453) beside the contrastive loss; 0 leaves it out.
         mask_share: share of a row's categorical and numeric fields that is hidden.
+        jit_compile: whether steps are compiled by XLA; on one device, and without `chunk_size`.
     """
 
     epochs: int = pydantic.Field(1, ge=1)
@@ -44,3 +45,4 @@ class Alignment(Part):
     chunk_size: int = pydantic.Field(0, ge=0)
     masked_features: float = pydantic.Field(0.0, ge=0)
     mask_share: float = pydantic.Field(0.15, gt=0, lt=1)
+    jit_compile: bool = False

@@ -20,6 +20,9 @@ class Training(Part):
         ema_epochs: what is validated and kept is an exponential moving average of the
             weights over about so many epochs; 0 takes the weights themselves.
         shuffle_buffer: rows held in memory to shuffle.
+        large_table: rows from which on an embedding table is updated only where a batch read it, so that
+            a step does not grow with the table; a row that was not read neither decays nor moves.
+        jit_compile: whether steps are compiled by XLA; on one device only.
     """
 
     epochs: int = pydantic.Field(10, ge=1)
@@ -30,3 +33,5 @@ class Training(Part):
     embedding_l2: float = pydantic.Field(0.0, ge=0)
     ema_epochs: float = pydantic.Field(0.7, ge=0)
     shuffle_buffer: int = pydantic.Field(200_000, ge=1)
+    large_table: int = pydantic.Field(1_000_000, ge=1)
+    jit_compile: bool = False

@@ -50,3 +50,22 @@ def test_smoke_shrinks_the_training():
 def test_on_and_off_may_be_yaml_s_words(word):
     assert RunConfig.load("no-such-builtin", None, [f"infra_validation={word}"]).infra_validation == word
     assert RunConfig.load("no-such-builtin", None, [f"mixed_precision={word}"]).mixed_precision == word
+
+
+@pytest.mark.parametrize("key, value", [
+    ("alignment.chunk_size", 64), ("alignment.jit_compile", "true"), ("training.jit_compile", "true"),
+    ("distribution.embedding_device", "cpu")])
+def test_what_is_for_one_device_is_refused_on_several(key, value):
+    settings = [f"{key}={value}"]
+    config = RunConfig.load("no-such-builtin", None, settings)
+    # On what `auto` finds, a stage decides.
+    config.check(devices=1)
+    with pytest.raises(UserError, match=f"{key} is .*for one device"):
+        config.check(devices=2)
+    with pytest.raises(UserError, match=f"{key} is .*distribution.strategy of mirrored; set it to"):
+        RunConfig.load("no-such-builtin", None, [*settings, "distribution.strategy=mirrored"])
+
+
+def test_xla_and_chunks_do_not_go_together():
+    with pytest.raises(UserError, match="alignment.jit_compile compiles no step that works in chunks"):
+        RunConfig.load("no-such-builtin", None, ["alignment.jit_compile=true", "alignment.chunk_size=64"])

@@ -6,6 +6,7 @@ from models import backbones
 from models.ctr_model import CTRModel
 from models.field import Field
 from models.spec.errors import UserError
+from models.training import compile_ctr
 from tests.model_test_case import ModelTestCase
 
 FIELDS = (
@@ -117,3 +118,14 @@ class TestCTRModel(ModelTestCase):
     def test_unknown_backbone(self):
         with pytest.raises(UserError, match="backbone 'mlp' is unknown"):
             CTRModel(FIELDS, backbone="mlp")
+
+
+def test_tables_are_where_they_are_told_to_be_and_learn_there():
+    model = CTRModel([Field("id", "categorical", 5, "id")], embedding_dim=2, embedding_device="cpu:0")
+    assert "CPU:0" in model.embedding.tables["id"].value.device
+    compile_ctr(model)
+    before = np.array(model.embedding.tables["id"])
+    model.fit({"id": np.array([1, 2])}, np.array([0, 1]), verbose=0)
+    assert "CPU:0" in model.optimizer._momentums[0].value.device
+    assert (np.array(model.embedding.tables["id"])[1:3] != before[1:3]).any()
+    assert CTRModel.from_config(model.get_config()).embedding_device == "cpu:0"

@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 
 from models.input_pipeline import count_rows, make_dataset
+from models.input_shard import InputShard
 from models.language_model import LanguageModel
 from models.sentence_tokenizer import SentenceTokenizer
 from models.text_table import TextTable
@@ -118,3 +119,29 @@ def test_sentences_become_tokens(files):
 def test_no_files_are_an_error():
     with pytest.raises(ValueError, match="at least one file"):
         make_dataset([], SPEC, 4)
+
+
+@pytest.mark.parametrize("drop_remainder", [True, False])
+def test_processes_that_train_together_read_the_parts_of_the_same_batches(files, drop_remainder):
+    def passes(shard):
+        dataset = make_dataset(
+            files, SPEC, 10, shuffle_buffer=ROWS, seed=1, drop_remainder=drop_remainder, shard=shard)
+        return [ids(dataset), ids(dataset)]
+
+    whole, one, two = passes(None), passes(InputShard(0, 1, 2)), passes(InputShard(1, 1, 2))
+    assert whole[0] != whole[1]
+    for batches, first, second in zip(whole, one, two, strict=True):
+        assert [a + b for a, b in zip(first, second, strict=True)] == batches
+        assert [len(a) for a in first] == ([5, 5] if drop_remainder else [5, 5, 2])
+
+
+def test_equal_parts_have_a_known_number_of_rows(files):
+    dataset = make_dataset(files, SPEC, 10, drop_remainder=True, shard=InputShard(0, 1, 2))
+    assert dataset.element_spec[1].shape.as_list() == [5]
+
+
+def test_parts_that_would_differ_between_processes_are_an_error(files):
+    with pytest.raises(ValueError, match="need a seed, the same for all"):
+        make_dataset(files, SPEC, 10, shuffle_buffer=5, shard=InputShard(0, 1, 2))
+    with pytest.raises(ValueError, match="10 rows cannot be divided evenly among 3"):
+        make_dataset(files, SPEC, 10, drop_remainder=True, shard=InputShard(0, 1, 3))

@@ -22,6 +22,7 @@ def test_fewer_rows_than_a_batch_are_one_batch_those_of_a_fold_too(tmp_path, mon
             writer.write(str(row))
     asked = []
     stage = object.__new__(Stage)
+    stage.strategy = tf.distribute.get_strategy()
     stage._rows, stage.config = {}, SimpleNamespace(training=SimpleNamespace(batch_size=8, patience=2))
     monkeypatch.setattr(stage, "files", lambda split: [path], raising=False)
     monkeypatch.setattr(stage, "dataset", lambda split, size, **options: asked.append((split, size)), raising=False)
@@ -29,3 +30,11 @@ def test_fewer_rows_than_a_batch_are_one_batch_those_of_a_fold_too(tmp_path, mon
     stage.fit_on_clicks(None, "student", 1)
     stage.fit_on_clicks(None, "teacher", 1, keep=lambda rows: tf.strings.to_number(rows) < 6)
     assert [size for split, size in asked if split == "train"] == [8, 6]
+
+
+def test_all_devices_get_equal_numbers_of_rows():
+    stage = object.__new__(Stage)
+    stage.name, stage.strategy = "student", SimpleNamespace(num_replicas_in_sync=4)
+    assert [stage.batch_size(10, 100), stage.batch_size(64, 100), stage.batch_size(64, 7)] == [8, 64, 4]
+    with pytest.raises(UserError, match="student: a batch of 3 rows is too small for 4 devices"):
+        stage.batch_size(64, 3)

@@ -60,18 +60,18 @@ ROWS = [
 ]
 
 
-def transform(folder, text_mode):
-    """Analyses `ROWS` and transforms them.
+def transform(folder, text_mode, spec=SPEC):
+    """Analyses `ROWS` and transforms them, by a specification of the same features.
 
     Returns:
         The rows as numpy arrays by name, in order, and the `TFTransformOutput`.
     """
-    feature_spec = {**raw_example.feature_spec(SPEC), "label": tf.io.VarLenFeature(tf.int64)}
+    feature_spec = {**raw_example.feature_spec(spec), "label": tf.io.VarLenFeature(tf.int64)}
     for name in ROWS[0]:
         kind = tf.string if name.endswith("_sentence") else tf.int64
         feature_spec.setdefault(name, tf.io.VarLenFeature(kind))
     metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(feature_spec))
-    custom_config = {"dataset_spec": SPEC.to_json(), "text_mode": text_mode}
+    custom_config = {"dataset_spec": spec.to_json(), "text_mode": text_mode}
     rows = [{"job": [], "income": [], **row} for row in ROWS]
     logging.getLogger("absl").setLevel(logging.ERROR)  # TFT would rather have Arrow batches
     with tft_beam.Context(temp_dir=str(folder / "temp")):
