@@ -7,11 +7,15 @@ import os
 import keras
 import tensorflow as tf
 
+from models import alignment_snapshot
 from models.alignment_model import AlignmentModel
 from pipeline.run_fns.stage import Stage
 from pipeline.settings.alignment import Alignment
 
 ALIGNED = "aligned.weights.h5"
+SNAPSHOTS = "alignment_snapshots.npz"
+# Rows that are looked at before and after.
+_SNAPSHOT_ROWS = 128
 
 
 def new_alignment_model(stage: Stage) -> AlignmentModel:
@@ -41,17 +45,22 @@ def compile_alignment(model: AlignmentModel, options: Alignment, steps: int) -> 
 
 
 def train(stage: Stage) -> AlignmentModel:
-    """Aligns both models."""
+    """Aligns both models, and keeps how they saw one validation batch before and after."""
     options = stage.config.alignment
     with stage.precision():
         model = new_alignment_model(stage)
         batch_size = min(options.batch_size, stage.rows("train"))
         compile_alignment(model, options, stage.rows("train") // batch_size * options.epochs)
+        shown, _ = next(iter(stage.dataset("validation", _SNAPSHOT_ROWS).take(1)))
+        before = alignment_snapshot.snapshot(model, shown)
         stage.fit(
             model, "alignment",
             stage.dataset("train", batch_size, training_order=True),
             stage.dataset("validation", min(batch_size, stage.rows("validation"))),
             epochs=options.epochs, monitor="val_loss", mode="min", patience=options.epochs)
+        tf.io.gfile.makedirs(stage.log_dir)
+        alignment_snapshot.save(os.path.join(stage.log_dir, SNAPSHOTS), before=before,
+                                after=alignment_snapshot.snapshot(model, shown))
     return model
 
 

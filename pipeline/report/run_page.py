@@ -1,0 +1,172 @@
+"""The page of one run."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import yaml
+
+from pipeline.evaluated import AUC, CALIBRATION, LOGLOSS
+from pipeline.pipeline import ADAPTER, ALIGNMENT, PLAIN, STUDENT
+from pipeline.report import charts, formats, page
+from pipeline.report.estimate import Estimate
+from pipeline.report.run_report import BASELINE_MODEL, PLAIN_MODEL, STUDENT_MODEL, RunReport
+from pipeline.report.scores import OVERALL
+from pipeline.runs.run_state import RunState
+from pipeline.verdict import PUSHED
+
+_TITLES = {AUC: "AUC", LOGLOSS: "Logloss", CALIBRATION: "Calibration"}
+# Slices whose differences are drawn; the table has them all.
+_DRAWN_SLICES = 20
+_RANKS = (1, 2, 4, 8, 16, 32)
+# How a state is shown: the colour's name and the word.
+STATES = {
+    "complete": ("good", "done"), "cached": ("plain", "reused"), "failed": ("bad", "failed"),
+    "running": ("note", "running"), "interrupted": ("note", "interrupted"), "canceled": ("note", "canceled"),
+    "open": ("open", "not reached")}
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One component in the pipeline's picture.
+
+    Attributes:
+        node: its name.
+        state: `complete`, `cached`, ..., `open` where it was not reached.
+        seconds: wall time.
+        start: share of the run's time before it.
+        share: of the run's time.
+        is_resolver: whether it only looks up artifacts.
+    """
+
+    node: str
+    state: str
+    seconds: float | None
+    start: float
+    share: float
+    is_resolver: bool
+
+
+def render(report: RunReport) -> str:
+    """The page, HTML."""
+    return page.render(
+        "run.html",
+        charts=_charts(report),
+        report=report,
+        run=report.run,
+        headline=headline(report),
+        titles=_TITLES,
+        names=charts.NAMES,
+        overall=report.figures.get(OVERALL, {}),
+        slices=[name for name in report.figures if name != OVERALL],
+        shown_models=[m for m in (STUDENT_MODEL, PLAIN_MODEL, BASELINE_MODEL)
+                      if m in report.figures.get(OVERALL, {})],
+        others=[m for m in (PLAIN_MODEL, BASELINE_MODEL) if m in _against(report)],
+        steps=_steps(report),
+        states=STATES,
+        config=yaml.safe_dump(report.run.config, sort_keys=False, allow_unicode=True) if report.run.config else "",
+        retrieval={when: retrieval_accuracy(s) for when, s in report.snapshots.items()},
+        ranks=_RANKS,
+    )
+
+
+def headline(report: RunReport) -> tuple[str, str, str]:
+    """What became of the run: the colour's name, the verdict, and one sentence."""
+    run = report.run
+    if run.state == RunState.FAILED:
+        return "bad", "Failed", f"The run failed in {run.failed_component or 'its first steps'}"
+    if run.state == RunState.RUNNING:
+        running = next((c.node for c in report.components if c.state == "running"), None)
+        return "note", "Running", f"The run goes on{f': {running}' if running else ''}"
+    if run.state == RunState.INTERRUPTED:
+        last = report.components[-1].node if report.components else None
+        return "note", "Interrupted", f"The run was stopped{f' in {last}' if last else ''}"
+    gain = _against(report).get(PLAIN_MODEL, {}).get(AUC)
+    if run.verdict == PUSHED:
+        return "good", "Pushed", "The student passed the gate and is served" + _gain(gain)
+    return "bad", "Not pushed", "The gate refused the student: what is served stays as it was" + _gain(gain, ". It")
+
+
+def _gain(gain: Estimate | None, start: str = ". It") -> str:
+    if gain is None:
+        return ""
+    if gain.differs is False:
+        return f"{start} ranks test rows no better and no worse than the plain backbone, as far as they can tell"
+    word = "better" if gain.value > 0 else "worse"
+    points = formats.number(abs(gain.value))
+    return f"{start} ranks test rows {word} than the plain backbone, by {points} of AUC"
+
+
+def _against(report: RunReport) -> dict[str, dict[str, Estimate]]:
+    student = report.figures.get(OVERALL, {}).get(STUDENT_MODEL)
+    return student.against if student else {}
+
+
+def _steps(report: RunReport) -> list[Step]:
+    """Every component, with its place in the run's time; those that are reused took none worth drawing."""
+    found = {c.node: c for c in report.components}
+    total = (report.run.seconds or sum(c.seconds for c in report.components)) or 1.0
+    steps = []
+    for node in report.nodes:
+        component = found.get(node)
+        if component is None:
+            steps.append(Step(node, "open", None, 0.0, 0.0, False))
+            continue
+        start = max(0.0, (component.started - report.run.started).total_seconds()) / total
+        share = min(component.seconds / total, 1 - min(start, 1))
+        steps.append(Step(node, component.state, component.seconds, start, share, component.is_resolver))
+    return steps
+
+
+def retrieval_accuracy(snapshot: dict[str, np.ndarray]) -> list[float]:
+    """Share of the texts whose own row is among the k most similar rows, for each k of `_RANKS`.
+
+    Rows with the same text are left out, as in training.
+    """
+    similarity = np.where(snapshot["same_text"], -np.inf, snapshot["similarity"])
+    rank = (similarity > np.diag(similarity)[:, None]).sum(axis=1)
+    return [float((rank < k).mean()) for k in _RANKS]
+
+
+def _charts(report: RunReport) -> dict[str, dict]:
+    found: dict[str, dict | None] = {}
+    against = [
+        (name or "all rows", other, figures[STUDENT_MODEL].rows, values[AUC])
+        for name, figures in sorted(report.figures.items(), key=lambda item: -next(iter(item[1].values())).rows)
+        if STUDENT_MODEL in figures
+        for other, values in figures[STUDENT_MODEL].against.items() if AUC in values and values[AUC].low is not None]
+    if against:
+        kept = list(dict.fromkeys(name for name, *_ in against))[:_DRAWN_SLICES + 1]
+        found["differences"] = charts.differences([a for a in against if a[0] in kept], "AUC")
+    if report.scored:
+        found.update(charts.curves(report.scored))
+        if PLAIN_MODEL in report.scored.scores:
+            for feature in report.scored.train_rows:
+                if buckets := report.scored.by_frequency(feature, STUDENT_MODEL, PLAIN_MODEL):
+                    found[f"frequency-{feature}"] = charts.by_frequency(feature, buckets)
+    clicks = [c for node in (PLAIN, STUDENT) for c in report.curves.get(node, [])]
+    found["training-auc"] = charts.training(clicks, "auc", "AUC")
+    found["training-logloss"] = charts.training(clicks, "logloss", "Logloss")
+    found["training-alignment"] = charts.training(report.curves.get(ALIGNMENT, []), "loss", "Contrastive loss")
+    found["training-language-model"] = charts.training(report.curves.get(ADAPTER, []), "loss", "Masked-LM loss")
+    found.update(_alignment_charts(report))
+    return {name: spec for name, spec in found.items() if spec}
+
+
+def _alignment_charts(report: RunReport) -> dict[str, dict]:
+    if not report.snapshots:
+        return {}
+    before, after = report.snapshots["before"], report.snapshots["after"]
+    highest = float(max(s["similarity"].max() for s in (before, after)))
+    found = {
+        "similarity-before": charts.similarity(before["similarity"], highest),
+        "similarity-after": charts.similarity(after["similarity"], highest),
+        "retrieval": charts.retrieval({w: retrieval_accuracy(s) for w, s in report.snapshots.items()}, _RANKS),
+    }
+    # Unlike accuracies, these two do not depend on the size of a batch, so that epochs and snapshots compare.
+    epochs = {c.metric: c.values for c in report.curves.get(ALIGNMENT, []) if c.split == "validation"}
+    points = [("before", before["alignment"], before["uniformity"])] + [
+        (f"epoch {n}", a, u) for n, (a, u) in enumerate(zip(epochs["alignment"], epochs["uniformity"]), 1)]
+    found["geometry"] = charts.geometry([(name, float(a), float(u)) for name, a, u in points])
+    return found
