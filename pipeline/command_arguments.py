@@ -7,18 +7,28 @@ import os
 import pathlib
 
 _ROOT = "ctrl_root"
+# Names the store once for every command.
+_METADATA = "CTRL_METADATA"
 
 
-def add_root(parser: argparse.ArgumentParser) -> None:
-    """Adds `--root`."""
-    parser.add_argument("--root", default=_ROOT, metavar="DIR", type=pathlib.Path,
-                        help=f"folder of everything that runs write (default {_ROOT})")
+def add_root(parser: argparse.ArgumentParser) -> argparse.Action:
+    """Adds `--root`, and returns it."""
+    return parser.add_argument("--root", default=_ROOT, metavar="DIR", type=pathlib.Path,
+                               help=f"folder of everything that runs write (default {_ROOT})")
 
 
 def add_served(parser: argparse.ArgumentParser) -> None:
     """Adds `--dataset` and `--model`, which choose among the models below the root."""
     parser.add_argument("--dataset", metavar="NAME|SPEC.yaml", help="whose model, when the root holds several")
     parser.add_argument("--model", metavar="NAME", help="which model, when the dataset has several")
+
+
+def add_metadata(parser: argparse.ArgumentParser) -> argparse.Action:
+    """Adds `--metadata`, and returns it; `pipeline.metadata_uri.connection_config` takes its value."""
+    return parser.add_argument(
+        "--metadata", default=os.environ.get(_METADATA), metavar="URI",
+        help="the ML Metadata store: sqlite:///PATH, mysql://USER@HOST/DATABASE or postgresql://..., its password "
+             "from CTRL_METADATA_PASSWORD (default: that of CTRL_METADATA, or SQLite below the root)")
 
 
 def positive(text: str) -> int:

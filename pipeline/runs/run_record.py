@@ -19,7 +19,7 @@ from pipeline.runs.code_version import code_version
 from pipeline.runs.run_state import RunState
 
 _TYPE = mlmd_proto.ContextType(name="pipeline_run")
-_PASSWORD = re.compile(r"(://[^/\s:@]+):[^/\s@]+@")
+_PASSWORD = re.compile(r"(?<=://)([^/\s:@]+):[^/\s@]+@|(?<=[?&]sslpassword=)[^&\s]+")
 _LONGEST_ERROR = 2000
 
 
@@ -105,7 +105,7 @@ def command_line(arguments: list[str]) -> str:
     # "ctrl run --metadata 'mysql://ctrl:***@db/runs'"
     ```
     """
-    return shlex.join(["ctrl", *(_PASSWORD.sub(r"\1:***@", a) for a in arguments)])
+    return shlex.join(["ctrl", *(_PASSWORD.sub(lambda m: f"{m[1]}:***@" if m[1] else "***", a) for a in arguments)])
 
 
 def _set(target: mlmd_proto.Value, value) -> None:

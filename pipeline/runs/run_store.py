@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import pathlib
 from collections.abc import Iterator
 
@@ -15,12 +14,11 @@ from pipeline.runs import this_process
 from pipeline.runs.artifact_record import ArtifactRecord
 from pipeline.runs.component_execution import ComponentExecution
 from pipeline.runs.earlier_run import earlier_facts
+from pipeline.runs.records import INPUTS, OUTPUTS, RUN, artifact_record, name_of, place_of, plain
 from pipeline.runs.run import Run, facts_of, time_of
+from pipeline.runs.run_names import choose
 from pipeline.runs.run_state import RunState
 
-RUN, PIPELINE, NODE = "pipeline_run", "pipeline", "node"
-INPUTS = (mlmd_proto.Event.INPUT, mlmd_proto.Event.DECLARED_INPUT)
-OUTPUTS = (mlmd_proto.Event.OUTPUT, mlmd_proto.Event.DECLARED_OUTPUT)
 _STATES = {
     mlmd_proto.Execution.COMPLETE: "complete", mlmd_proto.Execution.CACHED: "cached",
     mlmd_proto.Execution.FAILED: "failed", mlmd_proto.Execution.CANCELED: "canceled",
@@ -84,6 +82,10 @@ class RunStore:
                     break
         return found
 
+    def names(self) -> list[str]:
+        """The ids of all runs, newest first."""
+        return [context.name for context in self._query(f"type = '{RUN}'")]
+
     def get(self, run_id: str) -> Run:
         """One run.
 
@@ -112,7 +114,7 @@ class RunStore:
         makers = self._makers([e for e in executions if e.last_known_state == mlmd_proto.Execution.CACHED], events)
         found = []
         for execution in executions:
-            node = self._node(execution)
+            node = place_of(self.mlmd, execution.id)[0] or execution.type
             state = _STATES.get(execution.last_known_state)
             if state is None:
                 state = "running" if run.state == RunState.RUNNING else "interrupted"
@@ -127,7 +129,7 @@ class RunStore:
                 id=execution.id,
                 inputs=_records(own, INPUTS, artifacts),
                 outputs=_records(own, OUTPUTS, artifacts),
-                parameters=_values(execution.custom_properties),
+                parameters=plain(execution.custom_properties),
                 made_by=made_by,
                 made_in=made_in,
                 error=run.error if node == run.failed_component and state == "failed" else None,
@@ -152,16 +154,11 @@ class RunStore:
             limit=limit, order_by=metadata_store.OrderByField.ID, is_asc=False, filter_query=query))
 
     def _context(self, run_id: str) -> mlmd_proto.Context:
-        if exact := self.mlmd.get_context_by_type_and_name(RUN, run_id):
-            return exact
-        names = {c.name: c for c in self._query(f"type = '{RUN}'")}
-        found = [name for name in names if run_id and name.startswith(run_id)]
-        if len(found) == 1:
-            return names[found[0]]
-        raise UserError(_unclear(run_id, found, list(names)))
+        exact = self.mlmd.get_context_by_type_and_name(RUN, run_id)
+        return exact or self.mlmd.get_context_by_type_and_name(RUN, choose(run_id, self.names()))
 
     def _run(self, context: mlmd_proto.Context) -> Run:
-        properties = _values(context.custom_properties)
+        properties = plain(context.custom_properties)
         if "state" not in properties:
             return Run(**{
                 "id": context.name, "started": time_of(context.create_time_since_epoch),
@@ -171,13 +168,6 @@ class RunStore:
                 properties["host"], properties["pid"], properties["process"]):
             state = RunState.INTERRUPTED
         return Run(id=context.name, state=state, **facts_of(properties))
-
-    def _node(self, execution: mlmd_proto.Execution) -> str:
-        """The id of an execution's node; TFX calls its context `<pipeline>.<node>`."""
-        contexts = self.mlmd.get_contexts_by_execution(execution.id)
-        pipeline = next((c.name for c in contexts if c.type == PIPELINE), "")
-        node = next((c.name for c in contexts if c.type == NODE), execution.type)
-        return node.removeprefix(f"{pipeline}.")
 
     def _events(self, executions) -> list[mlmd_proto.Event]:
         return list(self.mlmd.get_events_by_execution_ids([e.id for e in executions])) if executions else []
@@ -192,50 +182,15 @@ class RunStore:
         for event in self.mlmd.get_events_by_artifact_ids(wanted):
             if event.type in OUTPUTS:
                 first[event.artifact_id] = min(event.execution_id, first.get(event.artifact_id, event.execution_id))
-        runs = {maker: next((c.name for c in self.mlmd.get_contexts_by_execution(maker) if c.type == RUN), None)
-                for maker in set(first.values())}
+        runs = {maker: place_of(self.mlmd, maker)[1] for maker in set(first.values())}
         return {e.id: (maker, runs[maker]) for e in cached if (maker := first.get(outputs.get(e.id))) is not None}
 
 
 def _records(events, types, artifacts) -> tuple[ArtifactRecord, ...]:
-    return tuple(
-        ArtifactRecord(
-            name=event.path.steps[0].key if event.path.steps else "",
-            type=artifacts[event.artifact_id].type,
-            uri=artifacts[event.artifact_id].uri,
-            id=event.artifact_id,
-            properties=_values(artifacts[event.artifact_id].custom_properties),
-            deleted=artifacts[event.artifact_id].state == mlmd_proto.Artifact.DELETED,
-        ) for event in events if event.type in types)
-
-
-def _values(properties) -> dict[str, str | int | float | bool]:
-    """Property values of ML Metadata as plain ones; structures, which TFX uses for lists, as JSON."""
-    return {name: _value(value) for name, value in properties.items()}
-
-
-def _value(value: mlmd_proto.Value):
-    kind = value.WhichOneof("value")
-    if kind == "struct_value":
-        from google.protobuf import json_format
-
-        return json.dumps(json_format.MessageToDict(value.struct_value))
-    return getattr(value, kind) if kind else None
+    return tuple(artifact_record(artifacts[e.artifact_id], name_of(e)) for e in events if e.type in types)
 
 
 def _seconds(execution: mlmd_proto.Execution, state: str) -> float:
     if state == "running":
         return datetime.datetime.now().timestamp() - execution.create_time_since_epoch / 1000
     return (execution.last_update_time_since_epoch - execution.create_time_since_epoch) / 1000
-
-
-def _unclear(run_id: str, found: list[str], names: list[str]) -> str:
-    import difflib
-
-    if found:
-        shown = ", ".join(found[:5]) + (f" and {len(found) - 5:,} more" if len(found) > 5 else "")
-        return f"{run_id!r} is the beginning of several runs: {shown}; give more of one"
-    if not names:
-        return f"there is no run {run_id!r}: the store holds none yet"
-    near = difflib.get_close_matches(run_id, names, n=3, cutoff=0.5) or names[:3]
-    return f"there is no run {run_id!r}; the nearest are {', '.join(near)}; `ctrl runs` lists them"
