@@ -9,7 +9,14 @@ import sys
 
 from models.spec.errors import UserError
 from models.spec.text_form import PROSE, TEXT_FORMS
-from pipeline import lineage_command, request_commands, runs_command, serve_command
+from pipeline import (
+    lineage_command,
+    report_command,
+    request_commands,
+    runs_command,
+    serve_command,
+    ui_command,
+)
 from pipeline.command_arguments import add_root, add_served, find_served, positive
 from pipeline.console import INTERRUPTED
 
@@ -87,6 +94,8 @@ def _parser() -> argparse.ArgumentParser:
     request_commands.add(commands)
     runs_command.add(commands)
     lineage_command.add(commands)
+    report_command.add(commands)
+    ui_command.add(commands)
     return parser
 
 

@@ -52,6 +52,7 @@ def run(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: str |
     pipeline = prepare(spec, config, layout, data_dir)
     from models.language_model_source import LanguageModelSource
     from pipeline.local_runner import LocalRunner
+    from pipeline.report.write import report_at_end
     from pipeline.run_summary import summarise
     from pipeline.runs.run_facts import facts_at_start
     from pipeline.runs.run_record import RunRecord
@@ -59,7 +60,8 @@ def run(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: str |
     runner = LocalRunner()
     connection = pipeline.metadata_connection_config
     facts = facts_at_start("run", pipeline, config.model_dump(mode="json"))
-    with RunRecord(connection, runner, began, **facts) as record:
+    with (report_at_end(connection, runner.run_id, layout, config.report.enabled) as report,
+          RunRecord(connection, runner, began, **facts) as record):
         execute(pipeline, runner)
         pretrained = LanguageModelSource(config.language_model).pretrained
         summary = summarise(
@@ -70,7 +72,7 @@ def run(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: str |
         record.complete(**summary.facts(), summary=str(summary_path))
     # Every stage has published its result, so nothing goes on from here any more.
     shutil.rmtree(layout.checkpoints, ignore_errors=True)
-    _log.info("%s", summary.render(summary_path))
+    _log.info("%s", summary.render(summary_path, report.path))
     return summary.verdict == PUSHED
 
 

@@ -5,7 +5,7 @@ Colours are the page's CSS variables: a chart is light or dark, and printed, as 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import altair as alt
 import numpy as np
@@ -135,21 +135,31 @@ def by_frequency(feature: str, found: Sequence[tuple[str, int, Estimate]]) -> Sp
 
 def training(found: Sequence[TrainingCurve], metric: str, title: str) -> Spec | None:
     """One metric by epoch, a line a model and split; None where nobody measured it."""
+    return _training(found, metric, title, _model_of)
+
+
+def training_by_run(found: Sequence[TrainingCurve], metric: str, title: str, runs: Sequence[str]) -> Spec | None:
+    """The same of several runs, whose ids stand in place of the curves' parts."""
+    colours = [f"var(--run-{n % 6 + 1})" for n in range(len(runs))]
+    return _training(found, metric, title, str, alt.Color(
+        "model:N", scale=alt.Scale(domain=list(runs), range=colours), legend=alt.Legend()))
+
+
+def _training(found, metric: str, title: str, name: Callable[[str], str], colour: alt.Color | None = None):
     own = [c for c in found if c.metric == metric]
     if not own:
         return None
-    rows = [{"part": c.part, "model": _model_of(c.part), "split": c.split, "epoch": epoch, "value": value}
+    rows = [{"part": c.part, "model": name(c.part), "split": c.split, "epoch": epoch, "value": value}
             for c in own for epoch, value in enumerate(c.values, 1)]
     epochs = max(r["epoch"] for r in rows)
     chart = _chart(rows).mark_line(point=alt.OverlayMarkDef(size=26), strokeWidth=2).encode(
         alt.X("epoch:Q", title="Epoch", scale=alt.Scale(domain=(1, max(2, epochs)), nice=False),
               axis=alt.Axis(grid=False, tickMinStep=1, tickCount=min(epochs, 8), format="d")),
         alt.Y("value:Q", title=title, scale=alt.Scale(zero=False), axis=_axis("~g")),
-        _colour("model", list(dict.fromkeys(r["model"] for r in rows))),
+        colour or _colour("model", list(dict.fromkeys(r["model"] for r in rows))),
         alt.StrokeDash("split:N", scale=alt.Scale(domain=["validation", "train"], range=[[1, 0], [4, 4]]),
                        legend=alt.Legend(symbolType="stroke", symbolStrokeColor="var(--ink)")),
-        alt.Opacity("split:N", scale=alt.Scale(domain=["validation", "train"], range=[1, 0.5]), legend=None),
-        detail="part:N",
+        opacity=alt.condition("datum.split == 'train'", alt.value(0.5), alt.value(1)), detail="part:N",
         tooltip=["part:N", "split:N", "epoch:Q", _tip("value", title, ".4f")])
     return _spec(chart, f"{title} by epoch")
 

@@ -6,7 +6,7 @@ import base64
 import functools
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import jinja2
 import markupsafe
@@ -14,7 +14,9 @@ import markupsafe
 from pipeline.report import formats
 
 
-def render(template: str, charts: Mapping[str, dict] | None = None, **values) -> str:
+def render(
+    template: str, charts: Mapping[str, dict] | None = None, scripts: Sequence[str] = ("page.js",), **values,
+) -> str:
     """A page by one of the templates beside this module.
 
     Everything that is put into it is escaped. Its content security policy lets it run its own scripts,
@@ -24,19 +26,19 @@ def render(template: str, charts: Mapping[str, dict] | None = None, **values) ->
         template: its file name.
         charts: Vega-Lite specifications by the name that the template places them by; with any, the
             library that draws them is put in too.
+        scripts: the file names of its own scripts.
         **values: what the template shows.
     """
-    scripts = [_source("page.js")]
-    if charts:
-        scripts.insert(0, _library())
+    sources = [_library()] if charts else []
+    sources += map(_source, scripts)
     return _environment().get_template(template).render(
         **values,
         charts=charts or {},
         chart_data=_data({"config": _chart_config(), "specs": charts}) if charts else "",
         style=markupsafe.Markup(_source("style.css")),
         # Neither holds `</script`: a test makes sure.
-        scripts=[markupsafe.Markup(s) for s in scripts],
-        script_digests=" ".join(f"'sha256-{_digest(s)}'" for s in scripts),
+        scripts=[markupsafe.Markup(s) for s in sources],
+        script_digests=" ".join(f"'sha256-{_digest(s)}'" for s in sources),
     )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import yaml
 
@@ -13,6 +11,7 @@ from pipeline.report import charts, formats, page
 from pipeline.report.estimate import Estimate
 from pipeline.report.run_report import BASELINE_MODEL, PLAIN_MODEL, STUDENT_MODEL, RunReport
 from pipeline.report.scores import OVERALL
+from pipeline.report.steps import STATES, Picture, state_of
 from pipeline.runs.run_state import RunState
 from pipeline.verdict import PUSHED
 
@@ -20,32 +19,6 @@ _TITLES = {AUC: "AUC", LOGLOSS: "Logloss", CALIBRATION: "Calibration"}
 # Slices whose differences are drawn; the table has them all.
 _DRAWN_SLICES = 20
 _RANKS = (1, 2, 4, 8, 16, 32)
-# How a state is shown: the colour's name and the word.
-STATES = {
-    "complete": ("good", "done"), "cached": ("plain", "reused"), "failed": ("bad", "failed"),
-    "running": ("note", "running"), "interrupted": ("note", "interrupted"), "canceled": ("note", "canceled"),
-    "open": ("open", "not reached")}
-
-
-@dataclasses.dataclass(frozen=True)
-class Step:
-    """One component in the pipeline's picture.
-
-    Attributes:
-        node: its name.
-        state: `complete`, `cached`, ..., `open` where it was not reached.
-        seconds: wall time.
-        start: share of the run's time before it.
-        share: of the run's time.
-        is_resolver: whether it only looks up artifacts.
-    """
-
-    node: str
-    state: str
-    seconds: float | None
-    start: float
-    share: float
-    is_resolver: bool
 
 
 def render(report: RunReport) -> str:
@@ -63,7 +36,7 @@ def render(report: RunReport) -> str:
         shown_models=[m for m in (STUDENT_MODEL, PLAIN_MODEL, BASELINE_MODEL)
                       if m in report.figures.get(OVERALL, {})],
         others=[m for m in (PLAIN_MODEL, BASELINE_MODEL) if m in _against(report)],
-        steps=_steps(report),
+        picture=Picture.of(report.run, report.components),
         states=STATES,
         config=yaml.safe_dump(report.run.config, sort_keys=False, allow_unicode=True) if report.run.config else "",
         retrieval={when: retrieval_accuracy(s) for when, s in report.snapshots.items()},
@@ -72,51 +45,35 @@ def render(report: RunReport) -> str:
 
 
 def headline(report: RunReport) -> tuple[str, str, str]:
-    """What became of the run: the colour's name, the verdict, and one sentence."""
+    """What became of the run: the colour's name, the verdict, and one sentence without its full stop."""
     run = report.run
     if run.state == RunState.FAILED:
-        return "bad", "Failed", f"The run failed in {run.failed_component or 'its first steps'}"
-    if run.state == RunState.RUNNING:
+        said = f"The run failed in {run.failed_component or 'its first steps'}"
+    elif run.state == RunState.RUNNING:
         running = next((c.node for c in report.components if c.state == "running"), None)
-        return "note", "Running", f"The run goes on{f': {running}' if running else ''}"
-    if run.state == RunState.INTERRUPTED:
+        said = f"The run goes on{f': {running}' if running else ''}"
+    elif run.state == RunState.INTERRUPTED:
         last = report.components[-1].node if report.components else None
-        return "note", "Interrupted", f"The run was stopped{f' in {last}' if last else ''}"
-    gain = _against(report).get(PLAIN_MODEL, {}).get(AUC)
-    if run.verdict == PUSHED:
-        return "good", "Pushed", "The student passed the gate and is served" + _gain(gain)
-    return "bad", "Not pushed", "The gate refused the student: what is served stays as it was" + _gain(gain, ". It")
+        said = f"The run was stopped{f' in {last}' if last else ''}"
+    else:
+        gain = _gain(_against(report).get(PLAIN_MODEL, {}).get(AUC))
+        said = ("The student passed the gate and is served" if run.verdict == PUSHED else
+                "The gate refused the student: what is served stays as it was") + gain
+    return *state_of(run), said
 
 
-def _gain(gain: Estimate | None, start: str = ". It") -> str:
+def _gain(gain: Estimate | None) -> str:
     if gain is None:
         return ""
     if gain.differs is False:
-        return f"{start} ranks test rows no better and no worse than the plain backbone, as far as they can tell"
+        return ". Test rows cannot tell it from the plain backbone"
     word = "better" if gain.value > 0 else "worse"
-    points = formats.number(abs(gain.value))
-    return f"{start} ranks test rows {word} than the plain backbone, by {points} of AUC"
+    return f". It ranks test rows {word} than the plain backbone, by {formats.number(abs(gain.value))} of AUC"
 
 
 def _against(report: RunReport) -> dict[str, dict[str, Estimate]]:
     student = report.figures.get(OVERALL, {}).get(STUDENT_MODEL)
     return student.against if student else {}
-
-
-def _steps(report: RunReport) -> list[Step]:
-    """Every component, with its place in the run's time; those that are reused took none worth drawing."""
-    found = {c.node: c for c in report.components}
-    total = (report.run.seconds or sum(c.seconds for c in report.components)) or 1.0
-    steps = []
-    for node in report.nodes:
-        component = found.get(node)
-        if component is None:
-            steps.append(Step(node, "open", None, 0.0, 0.0, False))
-            continue
-        start = max(0.0, (component.started - report.run.started).total_seconds()) / total
-        share = min(component.seconds / total, 1 - min(start, 1))
-        steps.append(Step(node, component.state, component.seconds, start, share, component.is_resolver))
-    return steps
 
 
 def retrieval_accuracy(snapshot: dict[str, np.ndarray]) -> list[float]:

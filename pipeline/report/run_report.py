@@ -14,15 +14,15 @@ from models import alignment_snapshot
 from pipeline.evaluated import AUC, CALIBRATION, LOGLOSS, Evaluated
 from pipeline.gate import GATE
 from pipeline.pipeline import ADAPTER, ALIGNMENT, PLAIN, PLAIN_EVALUATOR, SCORER, STUDENT
-from pipeline.report import data_section, graph
+from pipeline.report import data_section
 from pipeline.report.estimate import Estimate
 from pipeline.report.gate_checks import GateCheck, read_checks
-from pipeline.report.lineage import Ancestor, ancestors
 from pipeline.report.scores import OVERALL, ModelFigures, ScoredRows
 from pipeline.report.training_curves import TrainingCurve, read_curves
 from pipeline.run_fns.alignment import SNAPSHOTS
 from pipeline.run_inspection import read_evaluated
 from pipeline.runs.component_execution import ComponentExecution
+from pipeline.runs.lineage import Lineage
 from pipeline.runs.run import Run
 from pipeline.runs.run_store import RunStore
 
@@ -37,8 +37,6 @@ class RunReport:
     Attributes:
         run: what is known of it as a whole.
         components: how each went, in order; without those that were not reached.
-        nodes: all components' names, in order.
-        graph: where they are drawn.
         evaluated: figures on the test split by model, as the Evaluators computed them.
         figures: by slice and model, the same with intervals and differences, from scored rows.
         scored: the scored rows.
@@ -59,8 +57,6 @@ class RunReport:
 
     run: Run
     components: list[ComponentExecution]
-    nodes: list[str]
-    graph: graph.Layout
     evaluated: dict[str, Evaluated] = dataclasses.field(default_factory=dict)
     figures: dict[str, dict[str, ModelFigures]] = dataclasses.field(default_factory=dict)
     scored: ScoredRows | None = None
@@ -75,7 +71,7 @@ class RunReport:
     rows: list[data_section.ExampleRow] = dataclasses.field(default_factory=list)
     curves: dict[str, list[TrainingCurve]] = dataclasses.field(default_factory=dict)
     snapshots: dict[str, dict[str, np.ndarray]] = dataclasses.field(default_factory=dict)
-    lineage: list[Ancestor] = dataclasses.field(default_factory=list)
+    lineage: Lineage | None = None
     problems: list[str] = dataclasses.field(default_factory=list)
 
     @classmethod
@@ -86,13 +82,12 @@ class RunReport:
             UserError: no run, or several, are meant.
         """
         run, components = store.get(run_id), store.components(run_id)
-        nodes = list(run.graph) or [c.node for c in components]
-        report = cls(run, components, nodes, graph.layout(nodes, run.graph))
+        report = cls(run, components)
         report._read_data()
         report._read_training()
         report._read_evaluations()
-        if run.pushed:
-            report._try("lineage", lambda: setattr(report, "lineage", ancestors(components, "Pusher")))
+        if run.pushed and (pushed := report._output("Pusher", "pushed_model")):
+            report._try("lineage", lambda: report._set(("lineage",), (Lineage.trace(store, pushed.id),)))
         return report
 
     def component(self, node: str) -> ComponentExecution | None:

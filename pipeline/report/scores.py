@@ -141,10 +141,10 @@ class ScoredRows:
 
     def reliability(self, model: str) -> list[tuple[float, Estimate, int]]:
         """Mean score, click rate and number of rows, of tenths of the rows by score."""
-        order = np.argsort(self.scores[model], kind="stable")
-        return [
-            (float(self.scores[model][part].mean()), estimate.wilson(int(self.labels[part].sum()), len(part)), len(part))
-            for part in np.array_split(order, _RELIABILITY_BINS) if len(part)]
+        scores = self.scores[model]
+        tenths = np.array_split(np.argsort(scores, kind="stable"), _RELIABILITY_BINS)
+        return [(float(scores[rows].mean()), estimate.wilson(int(self.labels[rows].sum()), len(rows)), len(rows))
+                for rows in tenths if len(rows)]
 
     def histogram(self, model: str) -> list[tuple[float, float, int, float]]:
         """Bins: lower end, upper end, class, and the share of the class's rows in it."""
