@@ -236,16 +236,18 @@ def create_pipeline(
               serving_dir, infra_validation, deployment_dir),
     ]
 
-    # What each model says of the same test rows, for the run's report.
+    # What each model says of the same test rows, for the run's report. It keeps no model from being pushed.
     if config.report.enabled:
-        nodes.append(Scorer(
+        scorer = Scorer(
             examples=example_gen.outputs["examples"],
             model=model,
             plain_model=plain_trainer.outputs["model"] if config.plain_backbone else None,
             baseline_model=baseline.outputs["model"],
             dataset_spec=dataset_spec,
             max_rows=config.report.max_rows,
-        ).with_id(SCORER))
+        ).with_id(SCORER)
+        scorer.add_upstream_node(nodes[-1])
+        nodes.append(scorer)
 
     return tfx_pipeline.Pipeline(
         pipeline_name=pipeline_name,

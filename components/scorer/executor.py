@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import logging
 import os
 from collections.abc import Iterator, Mapping
 
@@ -11,6 +10,7 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 import tensorflow as tf
+from absl import logging
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
@@ -27,7 +27,6 @@ KEPT, TOTAL = "rows", "rows_of_the_split"
 
 _BATCH = 4096
 _HASH_BITS = 48
-_log = logging.getLogger("ctrl.scorer")
 
 
 class Executor(base_executor.BaseExecutor):
@@ -53,7 +52,7 @@ class Executor(base_executor.BaseExecutor):
         _write(columns, target.uri)
         target.set_int_custom_property(KEPT, len(columns[LABEL]))
         target.set_int_custom_property(TOTAL, total)
-        _log.info("Scorer: %d of %d test rows scored by %s", len(columns[LABEL]), total, ", ".join(models))
+        logging.info("Scorer: %d of %d test rows scored by %s", len(columns[LABEL]), total, ", ".join(models))
 
 
 class _Model:

@@ -112,6 +112,12 @@ def test_too_many_malformed_rows_stop_the_run_with_a_readable_list(ctrl, tmp_pat
     assert "Traceback" not in failed.stdout + failed.stderr
     kept = tmp_path / "root" / "hotels-smoke" / "rejected" / "rejected.jsonl"
     assert len(kept.read_text().splitlines()) == 50
+    # The page says where and why, too.
+    (report,) = (tmp_path / "root" / "hotels-smoke" / "runs").glob("*/report.html")
+    page = report.read_text(encoding="utf-8")
+    assert str(report) in failed.stdout and "The run failed in ExampleGen." in page
+    assert "50 of 1,500 rows are malformed" in page
+    assert 'data-node="ExampleGen" data-state="failed"' in page and 'data-node="Pusher" data-state="open"' in page
 
 
 @pytest.mark.parametrize(("arguments", "message"), [

@@ -55,7 +55,6 @@ def test_a_benchmark_needs_what_stands_before_the_first_trainer(tmp_path):
 
 def test_deployment_files_are_written_after_the_push_and_where_they_are_asked_for(tmp_path):
     found = nodes(tmp_path, deployment_dir=str(tmp_path / "deployment"))
-    # What is only for the report comes last: it must not keep a model from being pushed.
     assert list(found)[-3:] == ["Pusher", "ServingConfig", "Scorer"]
     assert found["ServingConfig"].upstream_nodes == {found["Pusher"]}
     assert found["ServingConfig"].exec_properties == {
@@ -65,7 +64,8 @@ def test_deployment_files_are_written_after_the_push_and_where_they_are_asked_fo
 
 def test_the_scorer_is_given_every_model_there_is(tmp_path):
     scorer = nodes(tmp_path)["Scorer"]
-    assert {n.id for n in scorer.upstream_nodes} == {"ExampleGen", "ColdStart", "PlainTrainer", "LastBlessedModel"}
+    assert {n.id for n in scorer.upstream_nodes} == {
+        "ExampleGen", "ColdStart", "PlainTrainer", "LastBlessedModel", "Pusher"}
     assert "plain_model" not in nodes(tmp_path, ["plain_backbone=false"])["Scorer"].inputs
     assert "Scorer" not in nodes(tmp_path, ["report.enabled=false"])
 
