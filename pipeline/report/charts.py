@@ -15,9 +15,10 @@ from pipeline.report.run_report import BASELINE_MODEL, PLAIN_MODEL, STUDENT_MODE
 from pipeline.report.scores import ScoredRows
 from pipeline.report.training_curves import TrainingCurve
 
-NAMES = {STUDENT_MODEL: "student", PLAIN_MODEL: "plain backbone", BASELINE_MODEL: "last blessed"}
+# Short: a legend has to fit on a phone.
+_NAMES = {STUDENT_MODEL: "student", PLAIN_MODEL: "plain", BASELINE_MODEL: "last blessed"}
 _COLOURS = {
-    "student": "var(--student)", "plain backbone": "var(--plain)", "last blessed": "var(--baseline)",
+    "student": "var(--student)", "plain": "var(--plain)", "last blessed": "var(--baseline)",
     "teachers": "var(--teacher)", "alignment": "var(--student)", "language model": "var(--student)",
     "not clicked": "var(--plain)", "clicked": "var(--student)",
     "before": "var(--plain)", "after": "var(--student)",
@@ -28,7 +29,8 @@ _HEIGHT = 260
 
 CONFIG = {
     "background": None,
-    "font": "var(--font)",
+    # That of style.css, and not its variable: Vega measures texts outside the page.
+    "font": 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Noto Sans", sans-serif',
     "autosize": {"type": "fit-x", "contains": "padding"},
     "view": {"stroke": None},
     "axis": {
@@ -60,20 +62,21 @@ def curves(rows: ScoredRows) -> dict[str, Spec]:
 
 def _curve(points: Mapping[str, Sequence[tuple[float, float]]], x: str, y: str, chance: list) -> Spec:
     lines = _chart([
-        {"model": NAMES[m], "x": a, "y": b, "order": i} for m, found in points.items() for i, (a, b) in enumerate(found)
+        {"model": _NAMES[m], "x": a, "y": b, "order": i}
+        for m, found in points.items() for i, (a, b) in enumerate(found)
     ]).mark_line(strokeWidth=2, interpolate="linear").encode(
-        _x("x", x, domain=(0, 1)), _y("y", y, domain=(0, 1)), _colour("model", [NAMES[m] for m in points]),
+        _x("x", x, domain=(0, 1)), _y("y", y, domain=(0, 1)), _colour("model", [_NAMES[m] for m in points]),
         order="order:Q", tooltip=["model:N", _tip("x", x), _tip("y", y)])
     return _spec(_line(chance) + lines, f"{y} by {x.lower()}")
 
 
 def _reliability(bins: Mapping[str, Sequence[tuple[float, Estimate, int]]]) -> Spec:
     base = _chart([
-        {"model": NAMES[m], "predicted": x, "rate": e.value, "low": e.low, "high": e.high, "rows": n}
+        {"model": _NAMES[m], "predicted": x, "rate": e.value, "low": e.low, "high": e.high, "rows": n}
         for m, found in bins.items() for x, e, n in found])
     highest = max(e.high for found in bins.values() for _, e, _ in found)
     x, y = _x("predicted", "Predicted probability"), _y("rate", "Click rate, with 95 % interval")
-    colour = _colour("model", [NAMES[m] for m in bins])
+    colour = _colour("model", [_NAMES[m] for m in bins])
     tips = ["model:N", _tip("predicted", "Predicted"), _tip("rate", "Click rate"), _tip("low", "from"),
             _tip("high", "to"), alt.Tooltip("rows:Q", title="Rows", format=",")]
     bars = base.mark_rule(strokeWidth=1.5, opacity=0.55).encode(x, alt.Y("low:Q"), alt.Y2("high:Q"), colour)
@@ -96,7 +99,7 @@ def _histogram(bins: Sequence[tuple[float, float, int, float]]) -> Spec:
 
 def differences(found: Iterable[tuple[str, str, int, Estimate]], metric: str) -> Spec:
     """Differences with their intervals: name, the other model, rows, the difference."""
-    rows = [{"name": n, "other": f"against {NAMES[m]}", "rows": r, "value": e.value, "low": e.low, "high": e.high}
+    rows = [{"name": n, "other": f"over {_NAMES[m]}", "rows": r, "value": e.value, "low": e.low, "high": e.high}
             for n, m, r, e in found]
     names = list(dict.fromkeys(r["name"] for r in rows))
     others = list(dict.fromkeys(r["other"] for r in rows))
@@ -106,7 +109,7 @@ def differences(found: Iterable[tuple[str, str, int, Estimate]], metric: str) ->
     offset = alt.YOffset("other:N", sort=others, scale=alt.Scale(paddingOuter=0.3))
     colour = alt.Color("other:N", scale=alt.Scale(domain=others, range=["var(--student)", "var(--baseline)"]),
                        legend=alt.Legend() if len(others) > 1 else None)
-    x = alt.X("value:Q", title=f"{metric} gained by the student, with 95 % interval", axis=alt.Axis(
+    x = alt.X("value:Q", title=f"{metric} gained, with 95 % interval", axis=alt.Axis(
         format="+.3~f", tickCount=5))
     bars = base.mark_rule(strokeWidth=2, opacity=0.6).encode(
         alt.X("low:Q"), alt.X2("high:Q"), y, offset, colour)
@@ -114,23 +117,13 @@ def differences(found: Iterable[tuple[str, str, int, Estimate]], metric: str) ->
         alt.Tooltip("name:N", title="Rows with"), "other:N", _tip("value", "Difference", "+.4f"),
         _tip("low", "from", "+.4f"), _tip("high", "to", "+.4f"), alt.Tooltip("rows:Q", title="Rows", format=",")])
     zero = _chart([{"x": 0}]).mark_rule(strokeDash=[3, 3]).encode(alt.X("x:Q"))
-    return _spec(zero + bars + points, f"{metric} gained, by slice", height={"step": 22 if len(others) > 1 else 30})
+    return _spec(zero + bars + points, f"{metric} gained, by slice", height=len(names) * (18 + 14 * len(others)))
 
 
 def by_frequency(feature: str, found: Sequence[tuple[str, int, Estimate]]) -> Spec:
     """The AUC gained over the plain backbone by training rows of a user or an item."""
-    names = [n for n, _, _ in found]
-    base = _chart([{"name": n, "rows": r, "value": e.value, "low": e.low, "high": e.high} for n, r, e in found])
-    x = alt.X("name:N", sort=names, title=f"Training rows of the row's {feature}", axis=alt.Axis(
-        labelAngle=0, grid=False))
-    y = alt.Y("value:Q", title="AUC gained over the plain backbone", axis=alt.Axis(format="+.3~f", tickCount=5))
-    bars = base.mark_rule(strokeWidth=2, color="var(--student)", opacity=0.6).encode(
-        x, alt.Y("low:Q"), alt.Y2("high:Q"))
-    points = base.mark_circle(size=70, color="var(--student)", opacity=1).encode(x, y, tooltip=[
-        alt.Tooltip("name:N", title="Training rows"), _tip("value", "Difference", "+.4f"),
-        _tip("low", "from", "+.4f"), _tip("high", "to", "+.4f"), alt.Tooltip("rows:Q", title="Test rows", format=",")])
-    zero = _chart([{"y": 0}]).mark_rule(strokeDash=[3, 3]).encode(alt.Y("y:Q"))
-    return _spec(zero + bars + points, f"AUC gained by training rows of {feature}")
+    spec = differences([(name, PLAIN_MODEL, rows, gain) for name, rows, gain in found], "AUC")
+    return {**spec, "description": f"AUC gained by training rows of {feature}"}
 
 
 def training(found: Sequence[TrainingCurve], metric: str, title: str) -> Spec | None:
@@ -154,7 +147,7 @@ def _training(found, metric: str, title: str, name: Callable[[str], str], colour
     epochs = max(r["epoch"] for r in rows)
     chart = _chart(rows).mark_line(point=alt.OverlayMarkDef(size=26), strokeWidth=2).encode(
         alt.X("epoch:Q", title="Epoch", scale=alt.Scale(domain=(1, max(2, epochs)), nice=False),
-              axis=alt.Axis(grid=False, tickMinStep=1, tickCount=min(epochs, 8), format="d")),
+              axis=alt.Axis(grid=False, values=list(range(1, epochs + 1, 1 + epochs // 12)), format="d")),
         alt.Y("value:Q", title=title, scale=alt.Scale(zero=False), axis=_axis("~g")),
         colour or _colour("model", list(dict.fromkeys(r["model"] for r in rows))),
         alt.StrokeDash("split:N", scale=alt.Scale(domain=["validation", "train"], range=[[1, 0], [4, 4]]),
@@ -212,9 +205,9 @@ def retrieval(found: Mapping[str, Sequence[float]], ranks: Sequence[int]) -> Spe
 def compared(rows: Sequence[tuple[str, str, Estimate]], metric: str) -> Spec:
     """A metric of several runs: name of the run, model, estimate."""
     names = list(dict.fromkeys(n for n, _, _ in rows))
-    base = _chart([{"name": n, "model": NAMES[m], "value": e.value, "low": e.low, "high": e.high}
+    base = _chart([{"name": n, "model": _NAMES[m], "value": e.value, "low": e.low, "high": e.high}
                    for n, m, e in rows])
-    models = list(dict.fromkeys(NAMES[m] for _, m, _ in rows))
+    models = list(dict.fromkeys(_NAMES[m] for _, m, _ in rows))
     y = alt.Y("name:N", sort=names, title=None, axis=alt.Axis(grid=False, labelColor="var(--ink)", labelLimit=170))
     offset, colour = alt.YOffset("model:N", sort=models), _colour("model", models)
     bars = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=2, opacity=0.6).encode(
@@ -223,19 +216,18 @@ def compared(rows: Sequence[tuple[str, str, Estimate]], metric: str) -> Spec:
         alt.X("value:Q", title=f"{metric}, with 95 % interval", scale=alt.Scale(zero=False), axis=_axis("~g")),
         y, offset, colour, tooltip=["name:N", "model:N", _tip("value", metric, ".4f"), _tip("low", "from", ".4f"),
                                     _tip("high", "to", ".4f")])
-    return _spec(bars + points, f"{metric} by run", height={"step": 24})
+    return _spec(bars + points, f"{metric} by run", height=len(names) * (18 + 14 * len(models)))
 
 
 def _model_of(part: str) -> str:
-    return {"student": "student", "plain": "plain backbone"}.get(
-        part, "teachers" if part.startswith("teacher") else part)
+    return "teachers" if part.startswith("teacher") else part
 
 
 def _chart(rows: list[dict]) -> alt.Chart:
     return alt.Chart(alt.Data(values=rows))
 
 
-def _spec(chart: alt.TopLevelMixin, description: str, height: int | dict = _HEIGHT) -> Spec:
+def _spec(chart: alt.TopLevelMixin, description: str, height: int = _HEIGHT) -> Spec:
     spec = chart.properties(width="container", height=height, description=description).to_dict()
     # Altair's own theme; the page's is given when a chart is drawn.
     spec.pop("config", None)

@@ -7,6 +7,8 @@ import datetime
 from pipeline.report.estimate import Estimate
 
 _MINUS = "−"
+# Does not break.
+_NARROW = "\N{NARROW NO-BREAK SPACE}"
 
 
 def number(value: float | None, digits: int = 4) -> str:
@@ -34,7 +36,7 @@ def count(value: int | None) -> str:
 
 def percent(value: float | None, digits: int = 1) -> str:
     """`28.5 %`."""
-    return "–" if value is None else f"{value:.{digits}%}".replace("%", " %")
+    return "–" if value is None else f"{value:.{digits}%}".replace("%", f"{_NARROW}%")
 
 
 def duration(seconds: float | None) -> str:

@@ -7,6 +7,7 @@ import dataclasses
 import tensorflow_model_analysis as tfma
 
 from pipeline.evaluated import AUC, CALIBRATION, LOGLOSS, Evaluated
+from pipeline.report.formats import number, signed
 
 _KEYS = {
     (AUC, False): "evaluation.min_auc", (AUC, True): "evaluation.max_auc_drop",
@@ -61,7 +62,7 @@ def _value(name: str, threshold: tfma.GenericValueThreshold, student: Evaluated,
     asked = f"at least {low:g}"
     if threshold.HasField("upper_bound"):
         asked = f"between {low:g} and {threshold.upper_bound.value:g}"
-    return GateCheck(f"{_NAMES[name]} is {asked}", f"{student.overall[name]:.4f}", _KEYS.get((name, False), ""), passed)
+    return GateCheck(f"{_NAMES[name]} is {asked}", number(student.overall[name]), _KEYS.get((name, False), ""), passed)
 
 
 def _change(name: str, threshold: tfma.GenericChangeThreshold, student: Evaluated, baseline: Evaluated | None,
@@ -72,4 +73,4 @@ def _change(name: str, threshold: tfma.GenericChangeThreshold, student: Evaluate
     key = _KEYS.get((name, True), "")
     if baseline is None:
         return GateCheck(question, "", key, None)
-    return GateCheck(question, f"{student.overall[name] - baseline.overall[name]:+.4f}", key, passed)
+    return GateCheck(question, signed(student.overall[name] - baseline.overall[name]), key, passed)

@@ -16,6 +16,7 @@ from pipeline.runs.run_state import RunState
 from pipeline.verdict import PUSHED
 
 _TITLES = {AUC: "AUC", LOGLOSS: "Logloss", CALIBRATION: "Calibration"}
+_NAMES = {STUDENT_MODEL: "student", PLAIN_MODEL: "plain backbone", BASELINE_MODEL: "last blessed"}
 # Slices whose differences are drawn; the table has them all.
 _DRAWN_SLICES = 20
 _RANKS = (1, 2, 4, 8, 16, 32)
@@ -30,7 +31,7 @@ def render(report: RunReport) -> str:
         run=report.run,
         headline=headline(report),
         titles=_TITLES,
-        names=charts.NAMES,
+        names=_NAMES,
         overall=report.figures.get(OVERALL, {}),
         slices=[name for name in report.figures if name != OVERALL],
         shown_models=[m for m in (STUDENT_MODEL, PLAIN_MODEL, BASELINE_MODEL)
@@ -38,6 +39,8 @@ def render(report: RunReport) -> str:
         others=[m for m in (PLAIN_MODEL, BASELINE_MODEL) if m in _against(report)],
         picture=Picture.of(report.run, report.components),
         states=STATES,
+        others_of=lambda feature: [(name, split[feature]) for name, split in list(report.statistics.items())[1:]
+                                   if feature in split],
         config=yaml.safe_dump(report.run.config, sort_keys=False, allow_unicode=True) if report.run.config else "",
         retrieval={when: retrieval_accuracy(s) for when, s in report.snapshots.items()},
         ranks=_RANKS,
@@ -106,6 +109,8 @@ def _charts(report: RunReport) -> dict[str, dict]:
     found["training-auc"] = charts.training(clicks, "auc", "AUC")
     found["training-logloss"] = charts.training(clicks, "logloss", "Logloss")
     found["training-alignment"] = charts.training(report.curves.get(ALIGNMENT, []), "loss", "Contrastive loss")
+    found["training-retrieval"] = charts.training(
+        report.curves.get(ALIGNMENT, []), "text_to_tabular_accuracy", "Retrieval accuracy")
     found["training-language-model"] = charts.training(report.curves.get(ADAPTER, []), "loss", "Masked-LM loss")
     found.update(_alignment_charts(report))
     return {name: spec for name, spec in found.items() if spec}

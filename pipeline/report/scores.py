@@ -23,7 +23,7 @@ _CURVE_POINTS = 160
 _RELIABILITY_BINS = 10
 _HISTOGRAM_BINS = 40
 # Lower ends of the buckets of training rows; a bucket needs so many rows of each class to be shown.
-_BUCKETS = (0, 1, 3, 10, 30, 100, 300, 1000, 10_000)
+_BUCKETS = (0, 1, 3, 10, 30, 100, 300, 1000)
 _BUCKET_ROWS = 10
 
 
@@ -168,7 +168,7 @@ class ScoredRows:
             hits = int(self.labels[rows].sum())
             if min(hits, len(rows) - hits) < _BUCKET_ROWS:
                 continue
-            name = f"{low:,}" if high == low + 1 else f"{low:,}+" if high == np.inf else f"{low:,}–{high - 1:,}"
+            name = f"{low}" if high == low + 1 else f"{low}+" if high == np.inf else f"{low}–{high - 1}"
             found.append((name, len(rows), Estimate.normal(*self._differences(rows, model, other)[AUC])))
         return found
 
