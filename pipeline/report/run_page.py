@@ -91,11 +91,11 @@ def retrieval_accuracy(snapshot: dict[str, np.ndarray]) -> list[float]:
 
 def _charts(report: RunReport) -> dict[str, dict]:
     found: dict[str, dict | None] = {}
+    students = {name: figures[STUDENT_MODEL] for name, figures in report.figures.items() if STUDENT_MODEL in figures}
     against = [
-        (name or "all rows", other, figures[STUDENT_MODEL].rows, values[AUC])
-        for name, figures in sorted(report.figures.items(), key=lambda item: -next(iter(item[1].values())).rows)
-        if STUDENT_MODEL in figures
-        for other, values in figures[STUDENT_MODEL].against.items() if AUC in values and values[AUC].low is not None]
+        (name or "all rows", other, figures.rows, values[AUC])
+        for name, figures in sorted(students.items(), key=lambda item: -item[1].rows)
+        for other, values in figures.against.items() if AUC in values and values[AUC].low is not None]
     if against:
         kept = list(dict.fromkeys(name for name, *_ in against))[:_DRAWN_SLICES + 1]
         found["differences"] = charts.differences([a for a in against if a[0] in kept], "AUC")

@@ -154,7 +154,7 @@ class RunReport:
                     ("checks",), (read_checks(gate, student, self.evaluated.get(BASELINE_MODEL)),)))
         if scored := self.uri(SCORER, "scored_rows"):
             self._try("scored rows", lambda: self._read_scores(scored))
-        else:
+        elif self.evaluated:
             self.figures = {
                 name: {model: _figures(e.overall if name == OVERALL else e.slices[name])
                        for model, e in self.evaluated.items() if name == OVERALL or name in e.slices}

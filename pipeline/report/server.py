@@ -33,9 +33,9 @@ _log = logging.getLogger("ctrl.ui")
 class RunServer:
     """Serves an index of runs, each run's report, and the progress of those that go on.
 
-    `/` lists runs, `/runs/<id>` is a run's progress or what became of it, `/runs/<id>/report.html` its
-    report, `/api/runs` and `/api/runs/<id>` the same as JSON. A run is only looked up by its whole id in
-    the stores, so that no path of a request becomes one of a file.
+    `/` lists runs; `/runs/<id>` is a run's progress or leads to its report, `/runs/<id>/report.html`;
+    `/api/runs` and `/api/runs/<id>` say the same as JSON. A run is only looked up by its whole id in the
+    stores, so that no path of a request becomes one of a file.
 
     Args:
         open_stores: opens the stores; called for every request, since datasets come and go.
@@ -87,6 +87,8 @@ class RunServer:
 
     async def _run(self, request: web.Request) -> web.Response:
         found = await self._read(lambda: self._one(request.match_info["id"]))
+        if found["has_report"] and found["run"].state != RunState.RUNNING:
+            raise web.HTTPFound(request.path + "/report.html")
         return _html(page.render("progress.html", scripts=_LIVE, states=STATES, **found))
 
     async def _progress(self, request: web.Request) -> web.Response:

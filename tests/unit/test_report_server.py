@@ -85,7 +85,8 @@ def test_a_failed_run_says_where_and_why(ask):
 
 
 def test_a_report_is_served(ask):
-    assert "Read the report" in ask("/runs/2026-01-01T10:00:00.000")[2]
+    status, headers, _ = ask("/runs/2026-01-01T10:00:00.000")
+    assert (status, headers["Location"]) == (302, "/runs/2026-01-01T10:00:00.000/report.html")
     status, headers, text = ask("/runs/2026-01-01T10:00:00.000/report.html")
     assert (status, text) == (200, "<p>the report</p>") and headers["Content-Type"] == "text/html; charset=utf-8"
     assert ask("/runs/2026-01-02T10:00:00.000/report.html")[0] == 404

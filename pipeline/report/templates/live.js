@@ -23,7 +23,8 @@
     }
   };
   const progress = (run) => {
-    if (run.state !== body.dataset.state || (run.has_report && !body.dataset.report)) return location.reload();
+    // What ended leads to its report, as soon as there is one.
+    if (run.state !== body.dataset.state || (run.has_report && run.state !== "running")) return location.reload();
     document.getElementById("elapsed").textContent = duration(run.seconds);
     const items = new Map([...document.querySelectorAll("li[data-node]")].map((item) => [item.dataset.node, item]));
     run.steps.forEach((step, at) => {
