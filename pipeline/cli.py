@@ -17,7 +17,7 @@ from pipeline import (
     serve_command,
     ui_command,
 )
-from pipeline.command_arguments import add_root, add_served, find_served, positive
+from pipeline.command_arguments import add_metadata, add_root, add_served, add_wait, find_served, positive
 from pipeline.console import INTERRUPTED
 
 _REFUSED = 3
@@ -60,6 +60,8 @@ def _parser() -> argparse.ArgumentParser:
                      help="one key of the configuration, as alignment.epochs=2; may be repeated")
     run.add_argument("--smoke", action="store_true",
                      help="one short epoch of everything, to see that it runs; kept apart, below DATASET-smoke")
+    add_metadata(run)
+    add_wait(run)
     run.set_defaults(handler=_run)
 
     listing = commands.add_parser("datasets", help="list the built-in datasets")
@@ -89,6 +91,8 @@ def _parser() -> argparse.ArgumentParser:
                          help="the entries, .csv or .jsonl, with the log's columns")
     refresh.add_argument("--side", choices=("item", "user"), default="item",
                          help="whose entries they are (default item)")
+    add_metadata(refresh)
+    add_wait(refresh)
     refresh.set_defaults(handler=_refresh)
 
     request_commands.add(commands)
@@ -115,7 +119,7 @@ def _run(options) -> int:
     # What --smoke makes must never stand beside, or be compared with, a model that was trained.
     layout = RunLayout.below(options.root, f"{spec.name}-smoke" if options.smoke else spec.name)
     layout.check_writable()
-    return _logged(layout, lambda: run.run(spec, config, layout, options.data_dir))
+    return _logged(layout, lambda: run.run(spec, config, layout, options.data_dir, options.metadata, options.wait))
 
 
 def _refresh(options) -> int:
@@ -125,7 +129,8 @@ def _refresh(options) -> int:
     served = find_served(options).resolve()
     layout = RunLayout(served.parents[1])
     layout.check_writable()
-    return _logged(layout, lambda: refresh.refresh(served, options.catalog, options.side))
+    return _logged(layout, lambda: refresh.refresh(
+        served, options.catalog, options.side, options.metadata, options.wait))
 
 
 def _logged(layout, work) -> int:
@@ -133,7 +138,8 @@ def _logged(layout, work) -> int:
     from pipeline import console
 
     console.set_environment()
-    log = layout.logs / f"{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
+    # Runs can start in the same second.
+    log = layout.logs / f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}.log"
     with console.quiet(log) as logger, console.leave_on_interrupt(_KEPT):
         try:
             pushed = work()

@@ -26,9 +26,26 @@ def add_served(parser: argparse.ArgumentParser) -> None:
 def add_metadata(parser: argparse.ArgumentParser) -> argparse.Action:
     """Adds `--metadata`, and returns it; `pipeline.metadata_uri.connection_config` takes its value."""
     return parser.add_argument(
-        "--metadata", default=os.environ.get(_METADATA), metavar="URI",
+        "--metadata", default=os.environ.get(_METADATA), type=_hidden, metavar="URI",
         help="the ML Metadata store: sqlite:///PATH, mysql://USER@HOST/DATABASE or postgresql://..., its password "
              "from CTRL_METADATA_PASSWORD (default: that of CTRL_METADATA, or SQLite below the root)")
+
+
+def _hidden(uri: str) -> str:
+    """A URI as it is, once `ps` shows its password no longer."""
+    login = uri.partition("://")[2].rpartition("@")[0]
+    if password := login.partition(":")[2]:
+        from pipeline.process_list import hide
+
+        hide(password)
+    return uri
+
+
+def add_wait(parser: argparse.ArgumentParser) -> None:
+    """Adds `--wait`."""
+    parser.add_argument("--wait", action="store_true",
+                        help="wait for the end of another run below the root, when the metadata is in SQLite, rather "
+                             "than refuse")
 
 
 def positive(text: str) -> int:

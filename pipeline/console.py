@@ -16,7 +16,7 @@ INTERRUPTED = 130  # the exit status of a program that SIGINT ended: 128 + 2
 
 
 def set_environment() -> None:
-    """Settings that must be made before TensorFlow is imported.
+    """Settings that must be made before TensorFlow, or ML Metadata, is imported.
 
     Raises:
         RuntimeError: TensorFlow is imported already, with Keras 2.
@@ -28,6 +28,8 @@ def set_environment() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # At ERROR gRPC adds a line of its own to what is told of a port in use.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    # ML Metadata tells of each connection to PostgreSQL, and of every error before it raises it.
+    os.environ.setdefault("GLOG_minloglevel", "3")
     # Google's client libraries, which TFX brings along, warn at import that Python 3.10 grows old.
     warnings.filterwarnings("ignore", category=FutureWarning, module="google")
     tensorflow = sys.modules.get("tensorflow")

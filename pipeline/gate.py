@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 
 import tensorflow_model_analysis as tfma
-from tfx.components import Evaluator, InfraValidator, Pusher
+from tfx.components import Evaluator, InfraValidator
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.proto import infra_validator_pb2, pusher_pb2
 from tfx.types import BaseChannel
 
+from components.pusher.component import Pusher
 from components.serving_config.component import ServingConfig
 from pipeline.config import SERVING_IMAGE, SERVING_TAG
 

@@ -54,8 +54,18 @@ class RunLayout:
 
     @property
     def metadata(self) -> pathlib.Path:
-        """The ML Metadata store, SQLite."""
+        """The ML Metadata store, SQLite, unless another was named."""
         return self.root / "metadata.sqlite"
+
+    @property
+    def metadata_uri(self) -> pathlib.Path:
+        """The URI, without a password, of a store that was named."""
+        return self.root / "metadata.uri"
+
+    @property
+    def locks(self) -> pathlib.Path:
+        """Files that processes lock, see `RunLock`; `run` is the one of the whole root."""
+        return self.root / "locks"
 
     @property
     def artifacts(self) -> pathlib.Path:

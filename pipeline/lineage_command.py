@@ -17,11 +17,12 @@ def add(commands) -> None:
 
 
 def _lineage(options) -> None:
+    stores = open_stores(options).stores
     from pipeline.runs import lineage_tree, terminal
     from pipeline.runs.lineage import Lineage
     from pipeline.runs.lineage_target import find_artifact
 
-    store, artifact = find_artifact(open_stores(options).stores, options.artifact)
+    store, artifact = find_artifact(stores, options.artifact)
     lineage = Lineage.trace(store, artifact)
     if options.json:
         values = lineage.to_dict()

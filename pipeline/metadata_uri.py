@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 import urllib.parse
 from typing import TYPE_CHECKING
 
 from models.spec.errors import UserError
+from pipeline import metadata_password
 from pipeline.layout import RunLayout
 
 if TYPE_CHECKING:
     from ml_metadata.proto import metadata_store_pb2
 
-# In place of a password in the URI: the password itself, or a file that holds it, as a mounted secret does.
-PASSWORD = "CTRL_METADATA_PASSWORD"
-PASSWORD_FILE = "CTRL_METADATA_PASSWORD_FILE"
-FORMS = "sqlite:///PATH, mysql://USER@HOST[:PORT]/DATABASE or postgresql://USER@HOST[:PORT]/DATABASE"
+_FORMS = "sqlite:///PATH, mysql://USER@HOST[:PORT]/DATABASE or postgresql://USER@HOST[:PORT]/DATABASE"
 
 # The options after `?`, named as PyMySQL and libpq name them, and ML Metadata's fields for them.
 _MYSQL_SSL = {"ssl_ca": "ca", "ssl_capath": "capath", "ssl_cert": "cert", "ssl_key": "key", "ssl_cipher": "cipher",
@@ -30,12 +27,12 @@ def connection_config(uri: str | None, layout: RunLayout) -> metadata_store_pb2.
 
     What stands between `/`, `:`, `@` and `?` is percent-encoded; an IPv6 address stands in
     brackets. A SQLite path is relative, or absolute with a fourth slash, as in SQLAlchemy. A
-    password that the URI does not hold comes from the environment: `CTRL_METADATA_PASSWORD`, or
-    the file that `CTRL_METADATA_PASSWORD_FILE` names. Without any, libpq looks for one itself
-    (`PGPASSWORD`, `~/.pgpass`).
+    password that the URI does not hold comes from `CTRL_METADATA_PASSWORD`, the file that
+    `CTRL_METADATA_PASSWORD_FILE` names, or where the server's own programs look for one.
 
     Args:
-        uri: `sqlite:///PATH`, `mysql://...` or `postgresql://...`; the layout's SQLite file when None.
+        uri: `sqlite:///PATH`, `mysql://...` or `postgresql://...`. When None, the store that the runs
+            below the layout are recorded in, at first the layout's SQLite file.
         layout: the folders of the pipeline.
 
     Returns:
@@ -52,11 +49,13 @@ def connection_config(uri: str | None, layout: RunLayout) -> metadata_store_pb2.
     """
     from ml_metadata.proto import metadata_store_pb2
 
+    if uri is None and layout.metadata_uri.exists():
+        uri = layout.metadata_uri.read_text(encoding="utf-8").strip()
     if uri is None:
         return _sqlite(layout.metadata)
     scheme, separator, rest = uri.partition("://")
     if not separator or scheme not in ("sqlite", "mysql", "postgresql", "postgres"):
-        raise _error(f"{scheme}://" if separator else "the value", f"must be {FORMS}")
+        raise _error(f"{scheme}://" if separator else "the value", f"must be {_FORMS}")
     if scheme == "sqlite":
         return _sqlite(_sqlite_path(rest))
     parts = _Parts(uri)
@@ -66,6 +65,30 @@ def connection_config(uri: str | None, layout: RunLayout) -> metadata_store_pb2.
         config = metadata_store_pb2.ConnectionConfig(postgresql=_postgresql(parts))
     parts.check_all_read()
     return config
+
+
+def describe(config: metadata_store_pb2.ConnectionConfig) -> str:
+    """A store's URI as people are shown it, and as two are compared: without user, password and options.
+
+    Args:
+        config: what `connection_config` returned.
+    """
+    kind = config.WhichOneof("config")
+    if kind == "sqlite":
+        return f"sqlite:///{config.sqlite.filename_uri}"
+    server = getattr(config, kind)
+    database = urllib.parse.quote(server.database if kind == "mysql" else server.dbname)
+    if kind == "mysql" and server.socket or server.host.startswith("/"):
+        return f"{kind}:///{database} on {server.socket if kind == 'mysql' else server.host}"
+    host = f"[{server.host}]" if ":" in server.host else server.host
+    return f"{kind}://{host}:{server.port}/{database}"
+
+
+def without_password(uri: str) -> str:
+    """A server's URI without the password, if it holds one."""
+    scheme, separator, rest = uri.partition("://")
+    login, at, place = rest.rpartition("@")
+    return f"{scheme}{separator}{login.partition(':')[0]}{at}{place}"
 
 
 class _Parts:
@@ -87,12 +110,13 @@ class _Parts:
         self.name = f"{split.scheme}://{split.netloc.rpartition('@')[2]}{split.path}"
         self.host = urllib.parse.unquote(split.hostname or "")
         self.user = urllib.parse.unquote(split.username or "")
-        self._password = None if split.password is None else urllib.parse.unquote(split.password)
+        password = split.password
+        self.password = metadata_password.from_environment() if password is None else urllib.parse.unquote(password)
         self.database = urllib.parse.unquote(split.path[1:])
         if not self.database or "/" in self.database:
-            raise _error(self.name, f"names no database; must be {FORMS}")
+            raise _error(self.name, f"names no database; must be {_FORMS}")
         if not self.user:
-            raise _error(self.name, f"names no user; must be {FORMS}")
+            raise _error(self.name, f"names no user; must be {_FORMS}")
 
     def port(self, default: int) -> int:
         return default if self._port is None else self._port
@@ -102,22 +126,6 @@ class _Parts:
 
     def options(self, names) -> dict[str, str]:
         return {name: self._options.pop(name) for name in names if name in self._options}
-
-    @property
-    def password(self) -> str | None:
-        """That of the URI, or else of the environment."""
-        if self._password is not None:
-            return self._password
-        if PASSWORD in os.environ:
-            return os.environ[PASSWORD]
-        path = os.environ.get(PASSWORD_FILE)
-        if path is None:
-            return None
-        try:
-            return pathlib.Path(path).read_text(encoding="utf-8").rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"{PASSWORD_FILE}: {path}: cannot be read: "
-                            f"{getattr(error, 'strerror', None) or error}") from error
 
     def check_all_read(self) -> None:
         if self._options:
@@ -145,12 +153,19 @@ def _mysql(parts: _Parts) -> metadata_store_pb2.MySQLDatabaseConfig:
     if socket is not None and parts.host not in ("", "localhost"):
         raise _error(parts.name, "has both a host and a unix_socket; leave one out")
     if socket is None and not parts.host:
-        raise _error(parts.name, f"names no host; must be {FORMS}")
-    ssl = {_MYSQL_SSL[name]: value for name, value in parts.options(_MYSQL_SSL).items()}
+        raise _error(parts.name, f"names no host; must be {_FORMS}")
+    options = parts.options(_MYSQL_SSL)
+    for name in ("ssl_ca", "ssl_capath", "ssl_cert", "ssl_key"):
+        if name in options and not pathlib.Path(options[name]).exists():
+            raise _error(parts.name, f"{name}={options[name]}: there is no such file")
+    ssl = {_MYSQL_SSL[name]: value for name, value in options.items()}
     if "verify_server_cert" in ssl:
         ssl["verify_server_cert"] = _switch(parts.name, "ssl_verify_cert", ssl["verify_server_cert"])
+    option_file, password = parts.option("read_default_file"), parts.password
+    if password is None:
+        password = metadata_password.from_mysql(option_file)
     config = metadata_store_pb2.MySQLDatabaseConfig(
-        database=parts.database, user=parts.user, password=parts.password or "",
+        database=parts.database, user=parts.user, password=password or "",
         ssl_options=metadata_store_pb2.MySQLDatabaseConfig.SSLOptions(**ssl) if ssl else None)
     # ML Metadata aborts the process when it is given both.
     if socket is not None:
@@ -168,14 +183,16 @@ def _postgresql(parts: _Parts) -> metadata_store_pb2.PostgreSQLDatabaseConfig:
     # libpq's form for a Unix socket: postgresql://user@/database?host=/folder/of/the/socket.
     host = parts.option("host") or parts.host
     if not host:
-        raise _error(parts.name, f"names no host; must be {FORMS}")
-    ssl = parts.options(_POSTGRESQL_SSL)
+        raise _error(parts.name, f"names no host; must be {_FORMS}")
+    if tls := parts.options(_POSTGRESQL_SSL):
+        raise _error(parts.name, f"option {', '.join(tls)}: ML Metadata's wheel is built without TLS for PostgreSQL; "
+                     "docs/metadata.md says how a tunnel encrypts the connection")
+    port, passfile, password = str(parts.port(5432)), parts.option("passfile"), parts.password
+    if password is None:
+        password = metadata_password.from_postgresql(host, port, parts.database, parts.user, passfile)
+    # ML Metadata would connect to PostgreSQL's own database first to create this one, which few users may.
     return metadata_store_pb2.PostgreSQLDatabaseConfig(
-        host=host, port=str(parts.port(5432)), dbname=parts.database, user=parts.user, password=parts.password,
-        passfile=parts.option("passfile"),
-        # Where it may not, ML Metadata would still try to create what is there already.
-        skip_db_creation=True,
-        ssloption=metadata_store_pb2.PostgreSQLDatabaseConfig.SSLOptions(**ssl) if ssl else None)
+        host=host, port=port, dbname=parts.database, user=parts.user, password=password or "", skip_db_creation=True)
 
 
 def _switch(where: str, option: str, text: str) -> bool:

@@ -12,6 +12,8 @@ from models.spec.errors import UserError
 from pipeline.catalogue import Catalogue
 from pipeline.console import LOGGER
 from pipeline.layout import RunLayout, newest_version, served_spec
+from pipeline.recording import recording
+from pipeline.run_lock import RunLock
 from pipeline.verdict import NOT_PUSHED, PUSHED
 
 if TYPE_CHECKING:
@@ -22,7 +24,9 @@ _log = logging.getLogger(LOGGER)
 _SHOWN = 20
 
 
-def refresh(served: pathlib.Path, catalogue_path: str, side: str) -> bool:
+def refresh(
+    served: pathlib.Path, catalogue_path: str, side: str, metadata_uri: str | None = None, wait: bool = False,
+) -> bool:
     """Adds a catalogue's new entries to the model that is served. Needs `console.quiet` around it.
 
     Nothing is trained: the new rows come from the map that the run learnt, and every row
@@ -32,20 +36,30 @@ def refresh(served: pathlib.Path, catalogue_path: str, side: str) -> bool:
         served: the folder of the model's versions.
         catalogue_path: a CSV or JSONL file with the log's columns.
         side: whose entries they are, `item` or `user`.
+        metadata_uri: the ML Metadata store, see `pipeline.metadata_uri.connection_config`.
+        wait: for the end of runs that are in the way, rather than refuse.
 
     Returns:
         Whether the new version passed the gate and was pushed, or there was nothing to add.
 
     Raises:
-        UserError: something in the catalogue is wrong, or the model has no use for it.
+        UserError: something in the catalogue or the metadata store is wrong, the model has no use for
+            it, or a run is in the way.
     """
+    layout = RunLayout(served.parents[1])
+    with recording(layout, metadata_uri, purpose="ctrl refresh", wait=wait) as (connection, lock):
+        return _refresh(served, catalogue_path, side, layout, connection, lock)
+
+
+def _refresh(
+    served: pathlib.Path, catalogue_path: str, side: str, layout: RunLayout, connection, lock: RunLock,
+) -> bool:
     version = newest_version(served)
-    spec, layout = served_spec(served), RunLayout(served.parents[1])
+    spec = served_spec(served)
     catalogue = Catalogue.read(catalogue_path, spec, side)
     _log.info("model %s", version)
     _log.info("loading the libraries ...")
     import tensorflow_transform as tft
-    from tfx.orchestration import metadata
 
     from models.catalogue_rows import CatalogueRows
     from pipeline.local_runner import LocalRunner
@@ -58,7 +72,6 @@ def refresh(served: pathlib.Path, catalogue_path: str, side: str) -> bool:
     from pipeline.runs.run_record import RunRecord
     from pipeline.served_lineage import ServedLineage
 
-    connection = metadata.sqlite_metadata_connection_config(str(layout.metadata))
     lineage = ServedLineage(connection, version)
     rows = CatalogueRows.load(lineage.uris[lineage.model_run])
     ids = spec.entity_ids(side)
@@ -75,12 +88,14 @@ def refresh(served: pathlib.Path, catalogue_path: str, side: str) -> bool:
         return True
 
     _check_language_model(lineage)
-    runner, kept = LocalRunner(), str(keep(catalogue_path, layout.catalogues))
+    runner, kept = LocalRunner(locks=layout.locks), str(keep(catalogue_path, layout.catalogues))
+    lock.identify(runner.run_id)
     pipeline = create_refresh_pipeline(
-        pipeline_name=spec.name, pipeline_root=str(layout.artifacts), lineage=lineage, catalogue=kept, side=side,
-        serving_dir=str(served), metadata_connection_config=connection)
-    facts = facts_at_start("refresh", pipeline, lineage.custom_config["config"], [kept])
-    with (report_at_end(connection, runner.run_id, layout) as report,
+        pipeline_name=layout.root.name, pipeline_root=str(layout.artifacts), lineage=lineage, catalogue=kept,
+        side=side, serving_dir=str(served), metadata_connection_config=connection)
+    settings = {**lineage.custom_config["config"], "cold_start": {"catalogue": catalogue_path, "side": side}}
+    facts = facts_at_start("refresh", layout.root.name, pipeline, settings, [kept])
+    with (report_at_end(connection, runner, layout) as report,
           RunRecord(connection, runner, **facts) as record):
         execute(pipeline, runner)
         inspection = RunInspection(connection, runner.components)

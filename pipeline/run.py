@@ -21,9 +21,13 @@ from pipeline.catalogue import Catalogue
 from pipeline.config import SERVING_IMAGE, RunConfig
 from pipeline.console import LOGGER
 from pipeline.layout import RunLayout
+from pipeline.metadata_uri import connection_config
+from pipeline.recording import recording
+from pipeline.run_lock import RunLock, held
 from pipeline.verdict import PUSHED
 
 if TYPE_CHECKING:
+    from ml_metadata.proto import metadata_store_pb2
     from tfx.orchestration.pipeline import Pipeline
 
     from pipeline.local_runner import LocalRunner
@@ -33,7 +37,10 @@ _log = logging.getLogger(LOGGER)
 _CHECKED_FILES = 20
 
 
-def run(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: str | None = None) -> bool:
+def run(
+    spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: str | None = None,
+    metadata_uri: str | None = None, wait: bool = False,
+) -> bool:
     """Runs the pipeline and prints its summary. Needs `console.quiet` around it.
 
     Args:
@@ -41,15 +48,23 @@ def run(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: str |
         config: everything else about the run.
         layout: where it writes.
         data_dir: folder of the log's files, when the specification does not say.
+        metadata_uri: the ML Metadata store, see `pipeline.metadata_uri.connection_config`.
+        wait: for the end of other runs that are in the way, rather than refuse.
 
     Returns:
         Whether the student passed the gate and was pushed.
 
     Raises:
-        UserError: something in the data, the specification or the configuration is wrong.
+        UserError: something in the data, the specification, the configuration or the metadata store
+            is wrong, or another run is in the way.
     """
+    with recording(layout, metadata_uri, purpose="ctrl run", wait=wait) as (connection, lock):
+        return _run(spec, config, layout, data_dir, connection, lock)
+
+
+def _run(spec, config, layout: RunLayout, data_dir, connection, lock: RunLock) -> bool:
     began, started = datetime.datetime.now(datetime.timezone.utc), time.monotonic()
-    pipeline = prepare(spec, config, layout, data_dir)
+    pipeline = prepare(spec, config, layout, data_dir, connection)
     from models.language_model_source import LanguageModelSource
     from pipeline.local_runner import LocalRunner
     from pipeline.report.write import report_at_end
@@ -57,10 +72,10 @@ def run(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: str |
     from pipeline.runs.run_facts import facts_at_start
     from pipeline.runs.run_record import RunRecord
 
-    runner = LocalRunner()
-    connection = pipeline.metadata_connection_config
-    facts = facts_at_start("run", pipeline, config.model_dump(mode="json"))
-    with (report_at_end(connection, runner.run_id, layout, config.report.enabled) as report,
+    runner = LocalRunner(locks=layout.locks)
+    lock.identify(runner.run_id)
+    facts = facts_at_start("run", layout.root.name, pipeline, config.model_dump(mode="json"))
+    with (report_at_end(connection, runner, layout, config.report.enabled) as report,
           RunRecord(connection, runner, began, **facts) as record):
         execute(pipeline, runner)
         pretrained = LanguageModelSource(config.language_model).pretrained
@@ -70,14 +85,20 @@ def run(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: str |
         summary_path = layout.runs / f"{runner.run_id.replace(':', '')}.json"
         summary_path.write_text(json.dumps(summary.to_dict(), indent=2), encoding="utf-8")
         record.complete(**summary.facts(), summary=str(summary_path))
-    # Every stage has published its result, so nothing goes on from here any more.
-    shutil.rmtree(layout.checkpoints, ignore_errors=True)
+    # Every stage has published its result, so nothing goes on from here any more but another run.
+    if lock.alone():
+        shutil.rmtree(layout.checkpoints, ignore_errors=True)
     _log.info("%s", summary.render(summary_path, report.path))
     return summary.verdict == PUSHED
 
 
-def prepare(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: str | None = None) -> Pipeline:
+def prepare(
+    spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: str | None = None,
+    connection: metadata_store_pb2.ConnectionConfig | None = None,
+) -> Pipeline:
     """The pipeline of a run, with its files in place and its arguments checked; see `run`.
+
+    Without a connection it is recorded where the layout's runs are.
 
     Example:
 
@@ -97,8 +118,6 @@ def prepare(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: s
     config = _with_catalogue(config, spec, layout)
     _log.info("loading the libraries ...")
     # TFX takes 20 to 40 seconds to import, so wrong arguments have been refused before.
-    from tfx.orchestration import metadata
-
     from components.example_gen import readers
     from models import backbones
     from models.language_model import LanguageModel
@@ -115,9 +134,9 @@ def prepare(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: s
         _log.info("WARNING: the language model %s is untrained: its vectors carry no meaning; for tests only",
                   config.language_model)
     layout.root.mkdir(parents=True, exist_ok=True)
-    connection = metadata.sqlite_metadata_connection_config(str(layout.metadata))
     return create_pipeline(
-        pipeline_name=spec.name,
+        # Not the dataset's: in a store of several, what --smoke made must not be compared with what was trained.
+        pipeline_name=layout.root.name,
         pipeline_root=str(layout.artifacts),
         spec=spec,
         config=_with_schema(config, layout),
@@ -128,7 +147,7 @@ def prepare(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: s
         deployment_dir=str(layout.deployment(config.model_name)),
         dead_letter_dir=str(layout.dead_letters),
         language_model_fingerprint=language_model.fingerprint,
-        metadata_connection_config=connection,
+        metadata_connection_config=connection or connection_config(None, layout),
         infra_validation=config.infra_validation == "on" or (
             config.infra_validation == "auto" and _has_image(SERVING_IMAGE)),
     )
@@ -157,8 +176,12 @@ def resolve_source(spec: DatasetSpec, layout: RunLayout, data_dir: str | None) -
     """
     from components.example_gen import readers
 
-    spec = datasets.materialise(spec, layout.data)
-    files = readers.list_files(spec, data_dir, cache_dir=str(layout.data))
+    layout.locks.mkdir(parents=True, exist_ok=True)
+    # What a run prepares, another that starts at the same time finds prepared.
+    with held(RunLock(layout.locks / "data", exclusive=True, purpose="the preparation of data"),
+              waiting=lambda holder: _log.info("waiting for %s ...", holder)):
+        spec = datasets.materialise(spec, layout.data)
+        files = readers.list_files(spec, data_dir, cache_dir=str(layout.data))
     for file in files[:_CHECKED_FILES]:
         with contextlib.closing(readers.read_rows(spec, file)) as rows:
             next(rows, None)
@@ -209,7 +232,10 @@ def keep(path: str | os.PathLike, folder: pathlib.Path, name: str | None = None)
     content = pathlib.Path(path).read_bytes()
     kept = folder / hashlib.sha256(content).hexdigest()[:16] / (name or pathlib.Path(path).name)
     kept.parent.mkdir(parents=True, exist_ok=True)
-    kept.write_bytes(content)
+    # Another run may be reading it.
+    draft = kept.with_name(f".{kept.name}.{os.getpid()}")
+    draft.write_bytes(content)
+    os.replace(draft, kept)
     return kept
 
 

@@ -13,6 +13,7 @@ from pipeline.evaluated import AUC, CALIBRATION, COUNT, LOGLOSS, Evaluated
 from pipeline.gate import GATE
 from pipeline.layout import RunLayout
 from pipeline.local_runner import ComponentRun, LocalRunner
+from pipeline.metadata_uri import describe
 from pipeline.pipeline import COLD_START, PLAIN_EVALUATOR
 from pipeline.run_inspection import RunInspection
 from pipeline.verdict import NOT_PUSHED, PUSHED
@@ -42,6 +43,7 @@ class RunSummary:
         reasons: why not.
         pushed_path: the pushed version, also when an earlier run pushed it.
         layout: where everything is.
+        metadata: the ML Metadata store, without user and password.
     """
 
     run_id: str
@@ -59,6 +61,7 @@ class RunSummary:
     reasons: list[str]
     pushed_path: str | None
     layout: RunLayout
+    metadata: str
 
     def to_dict(self) -> dict:
         """As plain JSON values."""
@@ -119,7 +122,7 @@ class RunSummary:
             f"  rejected    {self.ingestion['dead_letters']}",
             f"  summary     {path}",
             *([f"  report      {report}"] if report else []),
-            f"  metadata    {self.layout.metadata}",
+            f"  metadata    {self.metadata}",
             f"  curves      tensorboard --logdir {shlex.quote(str(self.layout.artifacts))}",
             f"  next        {self._next}",
         ]
@@ -164,6 +167,7 @@ def summarise(
         reasons=[] if pushed else inspection.gate_failures(GATE),
         pushed_path=inspection.text("Pusher", "pushed_model", "pushed_destination") if pushed else None,
         layout=layout,
+        metadata=describe(connection).removeprefix("sqlite:///"),
     )
 
 

@@ -6,10 +6,11 @@ import argparse
 import datetime
 
 from models.spec.errors import UserError
-from pipeline.command_arguments import add_metadata, add_root, is_known, positive
+from pipeline.command_arguments import add_metadata, add_root, add_wait, is_known, positive
 
 _STATES = ("running", "complete", "failed", "interrupted")
 _LISTED = 20
+_KEPT = 10
 
 
 def add(commands) -> None:
@@ -33,6 +34,18 @@ def add(commands) -> None:
     compare.add_argument("runs", nargs="+", metavar="RUN", help="runs' ids, or the beginnings of some; the first is "
                          "what the others are compared with")
 
+    collect = _action(
+        actions, "gc", "remove what neither a blessed model nor the newest runs need; says first what that is",
+        _collect)
+    collect.add_argument("--keep", type=positive, default=_KEPT, metavar="N",
+                         help=f"keep what the newest N runs of each dataset read or wrote (default {_KEPT})")
+    collect.add_argument("--blessed", type=positive, metavar="N",
+                         help="keep only the newest N blessed models of each dataset with what they were made of "
+                              "(default: all)")
+    collect.add_argument("--dry-run", action="store_true", help="only say it")
+    add_wait(collect)
+    collect.add_argument("--yes", action="store_true", help="do not ask")
+
 
 def add_stores(parser: argparse.ArgumentParser, *, nested: bool = False) -> None:
     """Adds the arguments that say which stores are read, and `--json`.
@@ -52,8 +65,10 @@ def add_stores(parser: argparse.ArgumentParser, *, nested: bool = False) -> None
 
 
 def open_stores(options):
-    """The stores that the arguments of `add_stores` choose."""
-    from pipeline import datasets
+    """The stores that the arguments of `add_stores` choose. Called before anything that imports ML Metadata."""
+    from pipeline import console, datasets
+
+    console.set_environment()
     from pipeline.runs.run_stores import RunStores
 
     dataset = options.dataset
@@ -71,12 +86,13 @@ def _action(actions, name: str, purpose: str, handler) -> argparse.ArgumentParse
 
 
 def _list(options) -> None:
+    stores = open_stores(options)
     from pipeline.runs import run_tables, terminal
     from pipeline.runs.run_state import RunState
 
     verdict = options.verdict and options.verdict.upper().replace("-", " ")
     state = options.state and RunState(options.state)
-    runs = open_stores(options).list(state, verdict, options.since, options.limit)
+    runs = stores.list(state, verdict, options.since, options.limit)
     if options.json:
         terminal.show_json([run.to_dict() for run in runs])
     elif not runs:
@@ -87,11 +103,11 @@ def _list(options) -> None:
 
 
 def _show(options) -> None:
+    store, run = open_stores(options).find(options.run)
     import dataclasses
 
     from pipeline.runs import run_tables, terminal
 
-    store, run = open_stores(options).find(options.run)
     components = store.components(run.id)
     if options.json:
         terminal.show_json({**run.to_dict(), "components": [
@@ -101,20 +117,29 @@ def _show(options) -> None:
 
 
 def _compare(options) -> None:
+    if len(options.runs) < 2:
+        raise UserError(f"compare {options.runs[0]}: needs two runs or more")
+    stores = open_stores(options)
     import dataclasses
 
     from pipeline.runs import comparison_tables, terminal
     from pipeline.runs.comparison import Comparison
 
-    if len(options.runs) < 2:
-        raise UserError(f"compare {options.runs[0]}: needs two runs or more")
-    stores = open_stores(options)
     found = [stores.find(name) for name in options.runs]
     compared = Comparison.of([(run, store.components(run.id)) for store, run in found])
     if options.json:
         terminal.show_json(dataclasses.asdict(compared))
     else:
         terminal.show(*comparison_tables.comparison(compared, [run for _, run in found]))
+
+
+def _collect(options) -> int:
+    stores = open_stores(options).stores
+    from pipeline.runs import collection
+
+    return collection.collect(
+        stores, options.keep, options.blessed, dry_run=options.dry_run, ask=not options.yes,
+        as_json=options.json, wait=options.wait)
 
 
 def _moment(text: str) -> datetime.datetime:

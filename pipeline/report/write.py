@@ -71,7 +71,7 @@ def write_page(page: str, path: pathlib.Path) -> pathlib.Path:
 
 @contextlib.contextmanager
 def report_at_end(
-    connection: mlmd_proto.ConnectionConfig, run_id: str, layout: RunLayout, enabled: bool = True,
+    connection: mlmd_proto.ConnectionConfig, runner, layout: RunLayout, enabled: bool = True,
 ) -> Iterator[Written]:
     """Writes a run's report when what is done within it has ended or failed.
 
@@ -79,7 +79,7 @@ def report_at_end(
 
     Args:
         connection: the store's connection configuration.
-        run_id: the run's id.
+        runner: a `LocalRunner`, which settles its `run_id` when it starts.
         layout: where the run writes.
         enabled: whether anything is written.
 
@@ -91,12 +91,12 @@ def report_at_end(
         yield written
     except Exception:
         if enabled:
-            written.path = _try(connection, run_id, layout)
+            written.path = _try(connection, runner.run_id, layout)
             if written.path:
                 _log.info("report: %s", written.path)
         raise
     if enabled:
-        written.path = _try(connection, run_id, layout)
+        written.path = _try(connection, runner.run_id, layout)
 
 
 def _try(connection, run_id: str, layout: RunLayout) -> pathlib.Path | None:

@@ -38,7 +38,7 @@ def find_artifact(stores: Sequence[RunStore], text: str) -> tuple[RunStore, int]
         folders = ", ".join(str(store.folder.name) for store, _ in found if store.folder)
         raise UserError(f"{text}: is known for several datasets; choose one with --dataset: {folders}")
     versions = [a.custom_properties["pushed_destination"].string_value
-                for store in stores for a in _newest_pushed(store.mlmd)]
+                for store in stores for a in _newest_pushed(store.mlmd)[:_SHOWN]]
     hint = f"; the newest pushed versions are {', '.join(versions)}" if versions else "; nothing has been pushed yet"
     raise UserError(f"{text}: is no pushed version, artifact id, or path or URI of one or of a log's file that the "
                     f"metadata know{hint}")
@@ -47,25 +47,12 @@ def find_artifact(stores: Sequence[RunStore], text: str) -> tuple[RunStore, int]
 def _in_store(mlmd: metadata_store.MetadataStore, text: str) -> int | None:
     if text.isdecimal():
         # Versions are seconds since the epoch, far above any artifact's id.
-        pushed = _artifacts(mlmd, f"custom_properties.pushed_version.string_value = '{text}'")
-        return pushed[0].id if pushed else next((a.id for a in mlmd.get_artifacts_by_id([int(text)])), None)
-    return _by_uri(mlmd, text if "://" in text else os.path.abspath(text))
-
-
-def _by_uri(mlmd: metadata_store.MetadataStore, uri: str) -> int | None:
-    uri = uri.rstrip("/")
-    quoted = uri.replace("'", "''")
-    pushed = _artifacts(mlmd, f"custom_properties.pushed_destination.string_value = '{quoted}'")
-    if pushed:
-        return pushed[0].id
-    readers = [e for e in mlmd.get_executions(metadata_store.ListOptions(
-        filter_query=f"custom_properties.files.string_value LIKE '%{quoted}%'",
-        order_by=metadata_store.OrderByField.ID, is_asc=False))
-        if uri in e.custom_properties["files"].string_value.split("\n")]
-    for execution in readers:
-        for event in mlmd.get_events_by_execution_ids([execution.id]):
-            if event.type in OUTPUTS:
-                return event.artifact_id
+        pushed = _pushed_as(mlmd, "pushed_version", text)
+        return next((a.id for a in mlmd.get_artifacts_by_id([int(text)])), None) if pushed is None else pushed
+    uri = (text if "://" in text else os.path.abspath(text)).rstrip("/")
+    for found in (_pushed_as(mlmd, "pushed_destination", uri), _read_from(mlmd, uri)):
+        if found is not None:
+            return found
     # What is named may lie in an artifact, as a model's Format-Serving does.
     while posixpath.basename(uri):
         if found := mlmd.get_artifacts_by_uri(uri):
@@ -74,14 +61,20 @@ def _by_uri(mlmd: metadata_store.MetadataStore, uri: str) -> int | None:
     return None
 
 
+def _pushed_as(mlmd: metadata_store.MetadataStore, name: str, value: str) -> int | None:
+    """The newest pushed model with a property. ML Metadata's own queries cannot hold every character."""
+    return next((a.id for a in _newest_pushed(mlmd) if a.custom_properties[name].string_value == value), None)
+
+
+def _read_from(mlmd: metadata_store.MetadataStore, file: str) -> int | None:
+    """What the newest ExampleGen that read a file made of it."""
+    types = [t.name for t in mlmd.get_execution_types() if t.name.rpartition(".")[2] == "ExampleGen"]
+    readers = [e.id for name in types for e in mlmd.get_executions_by_type(name)
+               if file in e.custom_properties["files"].string_value.split("\n")]
+    events = mlmd.get_events_by_execution_ids([max(readers)]) if readers else []
+    return next((event.artifact_id for event in events if event.type in OUTPUTS), None)
+
+
 def _newest_pushed(mlmd: metadata_store.MetadataStore) -> list[mlmd_proto.Artifact]:
-    return _artifacts(mlmd, "custom_properties.pushed.int_value = 1", limit=_SHOWN)
-
-
-def _artifacts(mlmd: metadata_store.MetadataStore, query: str, limit: int | None = None) -> list[mlmd_proto.Artifact]:
-    """Pushed models, newest first."""
-    if PUSHED_MODEL not in {t.name for t in mlmd.get_artifact_types()}:
-        return []
-    return mlmd.get_artifacts(metadata_store.ListOptions(
-        limit=limit, order_by=metadata_store.OrderByField.ID, is_asc=False,
-        filter_query=f"type = '{PUSHED_MODEL}' AND {query}"))
+    pushed = [a for a in mlmd.get_artifacts_by_type(PUSHED_MODEL) if a.custom_properties["pushed"].int_value == 1]
+    return sorted(pushed, key=lambda artifact: artifact.id, reverse=True)

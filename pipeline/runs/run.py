@@ -21,7 +21,7 @@ class Run:
 
     Attributes:
         id: name of its `pipeline_run` context.
-        dataset: name of the dataset, which is the pipeline's.
+        dataset: its name; with `-smoke` at its end for a run with `--smoke`.
         state: what became of it.
         started: when, in UTC.
         ended: likewise.
@@ -119,7 +119,9 @@ def facts_of(properties: Mapping[str, str | int | float | bool]) -> dict:
             facts[name] = read(json.loads(facts[name]))
     for name in ("started", "ended"):
         if name in properties:
-            facts[name] = time_of(int(properties[name]))
+            facts[name] = datetime.datetime.fromisoformat(properties[name])
+    if "rows" in facts:
+        facts["rows"] = int(facts["rows"])
     return facts
 
 

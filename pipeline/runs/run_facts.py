@@ -14,11 +14,14 @@ if TYPE_CHECKING:
     from tfx.orchestration.pipeline import Pipeline
 
 
-def facts_at_start(command: str, pipeline: Pipeline, config: Mapping[str, Any], files: list[str] | None = None) -> dict:
+def facts_at_start(
+    command: str, dataset: str, pipeline: Pipeline, config: Mapping[str, Any], files: list[str] | None = None,
+) -> dict:
     """Attributes of `pipeline.runs.run.Run`, for `RunRecord`.
 
     Args:
         command: `run` or `refresh`.
+        dataset: under which it is listed: that of its folder, which is another with `--smoke`.
         pipeline: what is about to run.
         config: the run configuration, or the part of it that there is, as plain JSON values.
         files: what it reads; those of its ExampleGen when absent.
@@ -29,7 +32,7 @@ def facts_at_start(command: str, pipeline: Pipeline, config: Mapping[str, Any], 
         files = [f for f in (example_gen.get("files") or "").split("\n") if f]
     order = [c.id for c in pipeline.components]
     return {
-        "dataset": pipeline.pipeline_info.pipeline_name,
+        "dataset": dataset,
         "command": command,
         "config": dict(config),
         **{name: config.get(name) for name in ("seed", "backbone", "language_model", "text_mode")},

@@ -26,13 +26,14 @@ _LONGEST_ERROR = 2000
 class RunRecord:
     """Keeps a run's facts in its `pipeline_run` context, which TFX finds when it starts components.
 
-    Within it, the run is `running`; it ends as `complete` once `complete` was called, as
+    Within it, the run is `running` from the runner's start on; it ends as `complete` once `complete` was called, as
     `failed` by an error and as `interrupted` by Ctrl-C. A process that is killed writes nothing
     more; `RunStore` sees that it is gone.
 
     Args:
         connection: the store's connection configuration.
-        runner: a `LocalRunner`: its `run_id`, and its `current` component at an error.
+        runner: a `LocalRunner`: its `run_id`, which is settled when it calls its `on_start`, and its
+            `current` component at an error.
         started: when the run began, with a time zone; now when absent.
         facts: attributes of `pipeline.runs.run.Run`, None for what is not known.
 
@@ -49,18 +50,17 @@ class RunRecord:
         self, connection: mlmd_proto.ConnectionConfig, runner, started: datetime.datetime | None = None, **facts):
         self._connection, self._runner, self._facts = connection, runner, facts
         self._started = started or _now()
-        self._completed = False
+        self._begun = self._completed = False
 
     def __enter__(self) -> RunRecord:
-        self._write({
-            **self._facts, "state": RunState.RUNNING.value, "started": _milliseconds(self._started),
-            "command_line": command_line(sys.argv[1:]), "code_version": code_version(),
-            "host": platform.node(), "pid": os.getpid(), "process": this_process.identify()})
+        self._runner.on_start = self._begin
         return self
 
     def __exit__(self, kind, error, traceback) -> None:
         if self._completed:
             return
+        if not self._begun:
+            self._begin()
         failed = isinstance(error, Exception)
         self._end(
             RunState.FAILED if failed else RunState.INTERRUPTED,
@@ -76,8 +76,15 @@ class RunRecord:
         self._end(RunState.COMPLETE, **facts)
         self._completed = True
 
+    def _begin(self) -> None:
+        self._begun = True
+        self._write({
+            **self._facts, "state": RunState.RUNNING.value, "started": self._started.isoformat(),
+            "command_line": command_line(sys.argv[1:]), "code_version": code_version(),
+            "host": platform.node(), "pid": os.getpid(), "process": this_process.identify()})
+
     def _end(self, state: RunState, **facts) -> None:
-        self._write({**facts, "state": state.value, "ended": _milliseconds(_now())})
+        self._write({**facts, "state": state.value, "ended": _now().isoformat()})
 
     def _write(self, facts: dict) -> None:
         """Sets properties of the run's context, which is made when there is none yet."""
@@ -111,8 +118,11 @@ def command_line(arguments: list[str]) -> str:
 def _set(target: mlmd_proto.Value, value) -> None:
     if isinstance(value, str):
         target.string_value = value
-    elif isinstance(value, int):
+    # MySQL's column has 32 bits.
+    elif isinstance(value, int) and abs(value) < 1 << 31:
         target.int_value = value
+    elif isinstance(value, int):
+        target.double_value = value
     else:
         # A property holds one value, or a structure that other tools do not show.
         target.string_value = json.dumps(value)
@@ -128,7 +138,3 @@ def _message(error: Exception, component: str | None) -> str:
 
 def _now() -> datetime.datetime:
     return datetime.datetime.now(datetime.timezone.utc)
-
-
-def _milliseconds(time: datetime.datetime) -> int:
-    return int(time.timestamp() * 1000)

@@ -23,6 +23,8 @@ _STATES = {
     mlmd_proto.Execution.COMPLETE: "complete", mlmd_proto.Execution.CACHED: "cached",
     mlmd_proto.Execution.FAILED: "failed", mlmd_proto.Execution.CANCELED: "canceled",
 }
+# What a resolver found is not its own work.
+_WRITTEN = (*OUTPUTS, mlmd_proto.Event.INTERNAL_OUTPUT)
 _PAGE = 100  # ML Metadata gives no more at once.
 
 
@@ -58,7 +60,10 @@ class RunStore:
         try:
             self.mlmd = metadata_store.MetadataStore(connection)
         except (RuntimeError, errors.StatusError) as error:
-            raise UserError(f"the ML Metadata store cannot be opened: {error}") from error
+            where = (f"{file}: cannot be read as an ML Metadata store." if self.folder else
+                     "the ML Metadata store cannot be opened; is its server running, and are user, password and "
+                     "database right?")
+            raise UserError(f"{where} ML Metadata says: {str(error).strip(' :,')}") from error
 
     def list(
         self, dataset: str | None = None, state: RunState | None = None, verdict: str | None = None,
@@ -82,9 +87,13 @@ class RunStore:
                     break
         return found
 
+    def contexts(self) -> list[mlmd_proto.Context]:
+        """The `pipeline_run` contexts of all runs, newest first."""
+        return self._query(f"type = '{RUN}'")
+
     def names(self) -> list[str]:
         """The ids of all runs, newest first."""
-        return [context.name for context in self._query(f"type = '{RUN}'")]
+        return [context.name for context in self.contexts()]
 
     def get(self, run_id: str) -> Run:
         """One run.
@@ -128,7 +137,7 @@ class RunStore:
                 seconds=_seconds(execution, state),
                 id=execution.id,
                 inputs=_records(own, INPUTS, artifacts),
-                outputs=_records(own, OUTPUTS, artifacts),
+                outputs=_records(own, _WRITTEN, artifacts),
                 parameters=plain(execution.custom_properties),
                 made_by=made_by,
                 made_in=made_in,

@@ -73,7 +73,8 @@ def _facts(run: Run) -> list[tuple[str, str]]:
 
 
 def _components(run: Run, components: Sequence[ComponentExecution]) -> list[RenderableType]:
-    prefix = common_folder([o.uri for c in components for o in c.outputs])
+    # TFX puts an artifact at `<root>/<node>/<name>/<execution>`.
+    prefix = common_folder([o.uri.rsplit("/", 2)[0] for c in components for o in c.outputs])
     rows = []
     for component in components:
         origin = f"made in {component.made_in}, execution {component.made_by}" if component.made_in else None
@@ -83,7 +84,7 @@ def _components(run: Run, components: Sequence[ComponentExecution]) -> list[Rend
         if component.inputs:
             lines.append("from " + ", ".join(f"{i.name} {i.id}" for i in component.inputs))
         lines += [
-            f"{o.name} {o.id}: {o.uri[len(prefix):] or o.uri}" + (" (deleted)" if o.deleted else "")
+            f"{o.name} {o.id}: {o.uri.removeprefix(prefix)}" + (" (deleted)" if o.deleted else "")
             for o in component.outputs]
         rows.append([component.node, coloured(component.state), duration(component.seconds), lines[0]])
         rows += [["", "", "", line] for line in lines[1:]]

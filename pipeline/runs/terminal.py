@@ -69,15 +69,14 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[str | Text]], width
     show(table([Column("RUN"), Column("AUC", right=True, rank=1)], [["2026-04-01", "0.7102"]]))
     ```
     """
-    if width is None:
-        width = Console().width if sys.stdout.isatty() else _PIPED_WIDTH
+    if width is None and sys.stdout.isatty():
+        width = Console().width
     rows = list(rows)
     shown = list(range(len(columns)))
     while True:
         made = _table([columns[i] for i in shown], [[row[i] for i in shown] for row in rows])
-        needed = Measurement.get(Console(width=_PIPED_WIDTH), Console(width=_PIPED_WIDTH).options, made).maximum
         droppable = [i for i in shown if columns[i].rank]
-        if needed <= width or not droppable:
+        if width is None or not droppable or _width(made) <= width:
             return made
         shown.remove(max(droppable, key=lambda i: columns[i].rank))
 
@@ -141,6 +140,12 @@ def size(count: int) -> str:
             break
         value /= 1000
     return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
+
+
+def _width(made: Table) -> int:
+    """Characters that a table takes where nothing is cut."""
+    console = Console(width=_PIPED_WIDTH)
+    return Measurement.get(console, console.options, made).maximum
 
 
 def _table(columns: Sequence[Column], rows) -> Table:

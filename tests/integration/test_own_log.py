@@ -25,6 +25,10 @@ def _summary(root: pathlib.Path) -> dict:
     return json.loads(max(root.glob("*/runs/*.json")).read_text())
 
 
+def _runs(ctrl, root: pathlib.Path) -> list[dict]:
+    return json.loads(ctrl("runs", "--root", root, "--json").stdout)
+
+
 def test_csv_from_an_inferred_specification(ctrl, tmp_path):
     hotel_log.write_csv(tmp_path / "log.csv", malformed=5)
     ctrl("init", tmp_path / "log.csv", "-o", tmp_path / "hotels.yaml")
@@ -77,6 +81,7 @@ def _kill_and_resume(ctrl, folder, killed_in):
     assert {n for n, s in states.items() if s == "reused"} == finished, states
     assert "verdict     PUSHED" in run.stdout
     assert _summary(folder / "root")["ingestion"]["read"] == 1500
+    assert [r["state"] for r in _runs(ctrl, folder / "root")] == ["complete"] + ["interrupted"] * len(killed_in)
     return _pushed(folder / "root")
 
 
@@ -112,6 +117,9 @@ def test_too_many_malformed_rows_stop_the_run_with_a_readable_list(ctrl, tmp_pat
     assert "Traceback" not in failed.stdout + failed.stderr
     kept = tmp_path / "root" / "hotels-smoke" / "rejected" / "rejected.jsonl"
     assert len(kept.read_text().splitlines()) == 50
+    (run,) = _runs(ctrl, tmp_path / "root")
+    assert (run["state"], run["failed_component"], run["verdict"]) == ("failed", "ExampleGen", None)
+    assert "50 of 1,500 rows are malformed" in run["error"]
     # The page says where and why, too.
     (report,) = (tmp_path / "root" / "hotels-smoke" / "runs").glob("*/report.html")
     page = report.read_text(encoding="utf-8")

@@ -318,6 +318,52 @@ def test_a_second_refresh_adds_to_the_first_and_a_third_has_nothing_to_do(
     assert set(components(run.stdout).values()) == {"reused"}
 
 
+def test_ctrl_runs_tells_what_the_summary_tells(ctrl, root, summary, refreshed):
+    runs = json.loads(ctrl("runs", "--root", root, "--json").stdout)
+    assert runs[0]["command"] == "refresh" and all(r["state"] == "complete" for r in runs)
+    found = {r["id"]: r for r in runs}[summary["run_id"]]
+    assert (found["dataset"], found["command"], found["verdict"]) == ("sample-smoke", "run", "PUSHED")
+    assert (found["student"], found["plain"]) == (summary["student"], summary["plain"])
+    assert found["seconds"] == pytest.approx(summary["seconds"], abs=10)
+    shown = json.loads(ctrl("runs", "show", summary["run_id"], "--root", root, "--json").stdout)
+    ended = [c for c in shown["components"] if not c["type"].endswith(".Resolver")]
+    assert [(c["node"], c["id"]) for c in ended] == [(c["node"], c["execution_id"]) for c in summary["components"]]
+    for component, noted in zip(ended, summary["components"]):
+        assert component["seconds"] == pytest.approx(noted["seconds"], abs=5)
+    assert set(shown["graph"]) == {c["node"] for c in shown["components"]}
+    compared = json.loads(ctrl("runs", "compare", summary["run_id"], runs[0]["id"], "--root", root, "--json").stdout)
+    first, second = compared["figures"]["student"][""]["auc"]
+    assert first == summary["student"]["overall"]["auc"] and second == pytest.approx(first, abs=1e-6)
+    assert "cold_start.catalogue" in compared["settings"]
+
+
+def test_a_refreshed_version_is_traced_to_the_log_and_on_to_where_it_was_pushed(ctrl, root, second_version, summary):
+    lineage = json.loads(ctrl("lineage", second_version, "--root", root, "--json").stdout)
+    (file,) = lineage["files"]
+    assert file["path"] == str(root / "sample-smoke" / "data" / "sample.csv") and file["state"] == "unchanged"
+    assert file["bytes"] == pathlib.Path(file["path"]).stat().st_size
+    assert (lineage["language_model"], lineage["schema"]["type"]) == ("minilm", "Schema")
+    assert [r["id"] for r in lineage["runs"]][0] == summary["run_id"] and len(lineage["runs"]) == 2
+    assert [a["properties"]["pushed_destination"] for a in lineage["pushed"]] == [str(second_version)]
+
+
+def test_collecting_garbage_spares_what_is_served(ctrl, root, version, second_version):
+    before = {f for f in root.rglob("*") if f.is_file()}
+    done = json.loads(ctrl(
+        "runs", "gc", "--keep", 1, "--blessed", 1, "--yes", "--root", root, "--json").stdout)
+    gone = before - set(root.rglob("*"))
+    assert gone and not done["failed"]
+    assert {pathlib.Path(f).parents[1].name for f in done["removed"]} >= {"PlainTrainer"}
+    assert all(any(f.is_relative_to(folder) for folder in done["removed"]) for f in gone)
+    assert not any(f.is_relative_to(version.parent) for f in gone)
+    lineage = json.loads(ctrl("lineage", second_version, "--root", root, "--json").stdout)
+    for artifact in lineage["artifacts"].values():
+        assert pathlib.Path(artifact["uri"]).is_dir() != artifact["deleted"], artifact
+    # All that the served version was made from is needed by a refresh.
+    stage = next(s for s in lineage["steps"].values() if s["node"] == "ColdStart")
+    assert not any(lineage["artifacts"][str(number)]["deleted"] for _, number in stage["inputs"])
+
+
 def _maker(store, artifact: int) -> int:
     """The execution that wrote an artifact: the first that had it as its output."""
     return min(e.execution_id for e in store.get_events_by_artifact_ids([artifact]) if e.type == e.OUTPUT)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pathlib
-import types
 
 from ml_metadata import metadata_store
 from ml_metadata import proto as mlmd_proto
@@ -22,8 +21,24 @@ def sqlite(path: pathlib.Path) -> mlmd_proto.ConnectionConfig:
     return config
 
 
+class _Runner:
+    """Starts as soon as it can."""
+
+    def __init__(self, run_id: str, current: str | None):
+        self.run_id, self.current = run_id, current
+
+    def __setattr__(self, name: str, value) -> None:
+        if name == "on_start":
+            value()
+        else:
+            super().__setattr__(name, value)
+
+
 class GeneratedStore:
     """Writes pipelines' contexts, executions, artifacts and events as TFX does.
+
+    Args:
+        store: a SQLite file, or the connection configuration of another store.
 
     Example:
 
@@ -34,13 +49,13 @@ class GeneratedStore:
     ```
     """
 
-    def __init__(self, path: pathlib.Path):
-        self.connection = sqlite(path)
+    def __init__(self, store: pathlib.Path | mlmd_proto.ConnectionConfig):
+        self.connection = sqlite(store) if isinstance(store, pathlib.Path) else store
         self.mlmd = metadata_store.MetadataStore(self.connection)
 
     def record(self, run_id: str, current: str | None = None, **facts) -> RunRecord:
         """A run's record, with a runner that does nothing."""
-        return RunRecord(self.connection, types.SimpleNamespace(run_id=run_id, current=current), **facts)
+        return RunRecord(self.connection, _Runner(run_id, current), **facts)
 
     def complete(self, run_id: str, dataset: str = "sample", auc: float = 0.7, verdict: str = "PUSHED", **facts):
         """A run that came to its end."""
@@ -77,10 +92,7 @@ class GeneratedStore:
         (number,) = self.mlmd.put_executions([execution])
         for kind, ids in ((EVENTS.INPUT, inputs), (EVENTS.OUTPUT, outputs)):
             for key, artifact in (ids or {}).items():
-                event = mlmd_proto.Event(type=kind, artifact_id=artifact, execution_id=number)
-                event.path.steps.add(key=key)
-                event.path.steps.add(index=0)
-                self.mlmd.put_events([event])
+                self._event(kind, number, key, artifact)
         contexts = [self.context("pipeline", dataset), self.context("pipeline_run", run_id),
                     self.context("node", f"{dataset}.{node}")]
         self.mlmd.put_attributions_and_associations(
@@ -88,6 +100,16 @@ class GeneratedStore:
              for a in (outputs or {}).values() for c in contexts],
             [mlmd_proto.Association(execution_id=number, context_id=c.id) for c in contexts])
         return number
+
+    def output(self, execution: int, name: str, artifact: int) -> None:
+        """Another output of an execution."""
+        self._event(EVENTS.OUTPUT, execution, name, artifact)
+
+    def _event(self, kind, execution: int, name: str, artifact: int) -> None:
+        event = mlmd_proto.Event(type=kind, artifact_id=artifact, execution_id=execution)
+        event.path.steps.add(key=name)
+        event.path.steps.add(index=0)
+        self.mlmd.put_events([event])
 
 
 def _set(node, properties) -> None:

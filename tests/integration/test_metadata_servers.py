@@ -1,0 +1,189 @@
+"""Metadata on MariaDB and PostgreSQL: what can be wrong, and runs at the same time."""
+
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import ml_metadata
+import pytest
+from ml_metadata.proto import metadata_store_pb2
+
+from models.spec.errors import UserError
+from pipeline import metadata_check
+from pipeline.layout import RunLayout
+from pipeline.metadata_check import open_store
+from tests import database_servers
+from tests.database_servers import PASSWORD
+from tests.integration.conftest import components
+
+REPOSITORY = pathlib.Path(__file__).parents[2]
+STATES = metadata_store_pb2.Execution
+
+
+@pytest.fixture(scope="module", params=["mysql", "postgresql"])
+def server(request):
+    with database_servers.start(request.param) as started:
+        yield started
+
+
+@pytest.fixture
+def uri(server, request):
+    """That of a new, empty database."""
+    name = f"mlmd{len(request.session.stash.setdefault(_DATABASES, []))}"
+    request.session.stash[_DATABASES].append(name)
+    server.create_database(name)
+    return server.uri(name)
+
+
+_DATABASES = pytest.StashKey[list]()
+
+
+@pytest.fixture
+def layout(tmp_path):
+    made = RunLayout(tmp_path / "root" / "sample")
+    made.root.mkdir(parents=True)
+    return made
+
+
+@pytest.fixture(autouse=True)
+def password(monkeypatch, tmp_path):
+    monkeypatch.setenv("CTRL_METADATA_PASSWORD", PASSWORD)
+    monkeypatch.delenv("CTRL_METADATA_PASSWORD_FILE", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
+def refused(uri, layout) -> str:
+    with pytest.raises(UserError) as error:
+        open_store(uri, layout)
+    # Nothing that a traceback would show holds it either.
+    assert PASSWORD not in str(error.value) and error.value.__suppress_context__
+    assert not layout.metadata_uri.exists()
+    return str(error.value)
+
+
+def test_a_store_is_created_and_remembered(uri, layout):
+    config = open_store(uri, layout)
+    ml_metadata.MetadataStore(config).put_artifact_type(metadata_store_pb2.ArtifactType(name="Toy"))
+    # From now on without the argument.
+    [kind] = ml_metadata.MetadataStore(open_store(None, layout)).get_artifact_types()
+    assert kind.name == "Toy" and PASSWORD not in layout.metadata_uri.read_text()
+
+
+def test_a_unix_socket(server, uri, layout):
+    database = uri.rpartition("/")[2]
+    option = "unix_socket" if server.scheme == "mysql" else "host"
+    port = "" if server.scheme == "mysql" else f":{server.port}"
+    config = open_store(f"{server.scheme}://ctrl@{port}/{database}?{option}={server.socket}", layout)
+    assert ml_metadata.MetadataStore(config).get_artifact_types() == []
+
+
+def test_a_wrong_password(uri, layout, monkeypatch):
+    monkeypatch.setenv("CTRL_METADATA_PASSWORD", "wrong")
+    message = refused(uri, layout)
+    assert ("Access denied" if "mysql" in uri else "password authentication failed") in message
+    assert "CTRL_METADATA_PASSWORD_FILE" in message
+
+
+def test_a_database_that_is_not_there(server, layout):
+    message = refused(server.uri("absent"), layout)
+    assert ("CREATE DATABASE `absent`" if server.scheme == "mysql" else "createdb -h 127.0.0.1") in message
+
+
+def test_a_server_that_is_not_there(server, layout):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        message = refused(f"{server.scheme}://ctrl@127.0.0.1:{closed.getsockname()[1]}/mlmd", layout)
+    assert "refused" in message and "server there" in message
+
+
+def test_a_server_that_says_nothing(server, layout, monkeypatch):
+    monkeypatch.setattr(metadata_check, "_PATIENCE", 1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        message = refused(f"{server.scheme}://ctrl@127.0.0.1:{silent.getsockname()[1]}/mlmd", layout)
+    assert "timed out" in message
+
+
+def test_a_server_of_the_other_kind(server, layout, monkeypatch):
+    monkeypatch.setattr(metadata_check, "_PATIENCE", 1)
+    other = {"mysql": "postgresql", "postgresql": "mysql"}[server.scheme]
+    assert "server there" in refused(f"{other}://ctrl@127.0.0.1:{server.port}/mlmd", layout)
+
+
+@pytest.mark.parametrize(("version", "message"), [(4, "is older than library"), (99, "is greater than library")])
+def test_tables_of_another_version(server, uri, layout, version, message):
+    open_store(uri, layout)
+    layout.metadata_uri.unlink()
+    database = uri.rpartition("/")[2]
+    update = f"UPDATE MLMDEnv SET schema_version = {version}"
+    if server.scheme == "mysql":
+        server.sql(f"USE {database}; {update}")
+    else:
+        subprocess.run([*server.client[:-3], "-d", database, "-c", update], check=True, capture_output=True)
+    assert message in refused(uri, layout)
+
+
+def test_runs_at_once_do_the_same_work_once(uri, tmp_path):
+    root = tmp_path / "root"
+    first, second = outcomes(start(root, uri), start(root, uri, "--set", "ingestion.max_rejected_share=0.02"))
+    assert first["run"] != second["run"]
+    # Another setting is other work; the same result of it is the same input of what follows.
+    third, = outcomes(start(root, None))
+    assert third["run"] not in (first["run"], second["run"]) and all(third["cached"].values())
+
+    store = ml_metadata.MetadataStore(open_store(None, RunLayout(root / "sample")))
+    for outcome in (first, second, third):
+        context = store.get_context_by_type_and_name("pipeline_run", outcome["run"])
+        recorded = {e.id: e.last_known_state for e in store.get_executions_by_context(context.id)}
+        assert recorded == {
+            outcome["executions"][node]: STATES.CACHED if cached else STATES.COMPLETE
+            for node, cached in outcome["cached"].items()}
+    made = [a for a in store.get_artifacts_by_type("Examples") if a.state == metadata_store_pb2.Artifact.LIVE]
+    assert len({a.uri for a in made}) == len(made) == 2
+    assert all(len(list(pathlib.Path(a.uri).glob("Split-*/*.gz"))) >= 3 for a in made)
+    holding = [p for p in root.rglob("*") if p.is_file() and PASSWORD.encode() in p.read_bytes()]
+    assert holding == []
+
+
+@pytest.mark.long
+def test_a_killed_run_goes_on(uri, tmp_path):
+    root = tmp_path / "root"
+    killed = start(root, uri)
+    artifacts = root / "sample" / "artifacts" / "StatisticsGen"
+    while not artifacts.exists():
+        assert killed.poll() is None
+        time.sleep(0.05)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.communicate()
+    # Its locks are gone with it, and what it had finished is used again.
+    outcome, = outcomes(start(root, None))
+    assert outcome["cached"] == {"ExampleGen": True, "StatisticsGen": False}
+
+
+@pytest.mark.long
+def test_the_whole_pipeline(ctrl, uri, tmp_path):
+    arguments = ("run", "--dataset", "sample", "--smoke", "--root", tmp_path, "--set", "language_model=tiny-random")
+    first = ctrl(*arguments, "--metadata", uri)
+    assert "verdict     PUSHED" in first.stdout and f"metadata    {uri.replace('ctrl@', '')}\n" in first.stdout
+    again = components(ctrl(*arguments).stdout)
+    assert len(again) > 10 and set(again.values()) == {"reused"}
+    assert not (tmp_path / "sample-smoke" / "metadata.sqlite").exists()
+
+
+def start(root, uri, *arguments) -> subprocess.Popen:
+    """Starts the first components of the sample pipeline."""
+    command = [sys.executable, "-m", "tests.recorded_run", str(root), *(["--metadata", uri] if uri else []), *arguments]
+    return subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                            start_new_session=True)
+
+
+def outcomes(*processes) -> list[dict]:
+    """What processes print last, once all have ended."""
+    found = [process.communicate(timeout=600) for process in processes]
+    for process, (printed, errors) in zip(processes, found):
+        assert process.returncode == 0, printed + errors
+    return [json.loads(printed.splitlines()[-1]) for printed, _ in found]
