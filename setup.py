@@ -40,6 +40,9 @@ setuptools.setup(
         "pyyaml",
         "python-dateutil",
         "rich",
+        # They check a metadata store before the run; ML Metadata's own messages are empty.
+        "pg8000",
+        "PyMySQL",
         # tfx-bsl and keras-hub import these without declaring them.
         "dill",
         "sentencepiece",

@@ -6,6 +6,7 @@ import os
 import pathlib
 import random
 import time
+import urllib.parse
 from typing import TYPE_CHECKING
 
 from models.spec.errors import UserError
@@ -20,8 +21,12 @@ if TYPE_CHECKING:
 _PATIENCE = 10
 # Two that create the tables of an empty database at once get in each other's way: ML Metadata says to try again.
 _ATTEMPTS = 10
+# Artifacts of a pipeline that are looked at, to see where they are.
+_LOOKED_AT = 20
 _UPGRADE = "docs/metadata.md says how a store is upgraded"
-_PASSWORD_FROM = "(the password comes from the URI, CTRL_METADATA_PASSWORD or the file of CTRL_METADATA_PASSWORD_FILE)"
+_PASSWORD_FROM = "the password comes from the URI, CTRL_METADATA_PASSWORD or the file of CTRL_METADATA_PASSWORD_FILE"
+# Its own message is empty then.
+_NATIVE = "in MySQL 8 the user must be IDENTIFIED WITH mysql_native_password, the only method that its client knows"
 
 
 def open_store(uri: str | None, layout: RunLayout) -> metadata_store_pb2.ConnectionConfig:
@@ -52,8 +57,18 @@ def open_store(uri: str | None, layout: RunLayout) -> metadata_store_pb2.Connect
     checks[config.WhichOneof("config")](config)
     _check_pipeline(_create(config), config, layout)
     if uri is not None and config.sqlite.filename_uri != str(layout.metadata):
-        layout.metadata_uri.write_text(without_password(uri) + "\n", encoding="utf-8")
+        # Another run may be reading it.
+        draft = layout.metadata_uri.with_name(f".{layout.metadata_uri.name}.{os.getpid()}")
+        draft.write_text(_absolute(uri, config) + "\n", encoding="utf-8")
+        os.replace(draft, layout.metadata_uri)
     return config
+
+
+def _absolute(uri: str, config) -> str:
+    """A URI that means the same from every folder, and holds no password."""
+    if config.HasField("sqlite"):
+        return f"sqlite:///{urllib.parse.quote(config.sqlite.filename_uri)}"
+    return without_password(uri)
 
 
 def _check_own(config, layout: RunLayout) -> None:
@@ -82,13 +97,13 @@ def _check_mysql(config) -> None:
 
     server = config.mysql
     place = {"unix_socket": server.socket} if server.socket else {"host": server.host, "port": server.port}
-    ssl = {f"ssl_{key}": getattr(server.ssl_options, key) for key in ("ca", "cert", "key")
-           if getattr(server.ssl_options, key)}
+    # ML Metadata's client does not check the certificate, and fails where it is told to.
+    ssl = {field.name: value for field, value in server.ssl_options.ListFields()}
     try:
         pymysql.connect(
-            **place, **ssl, user=server.user, password=server.password, connect_timeout=_PATIENCE,
-            read_timeout=_PATIENCE, write_timeout=_PATIENCE, database=server.database,
-            ssl_verify_cert=server.ssl_options.verify_server_cert or None).close()
+            **place, user=server.user, password=server.password, database=server.database,
+            connect_timeout=_PATIENCE, read_timeout=_PATIENCE, write_timeout=_PATIENCE,
+            ssl={**ssl, "check_hostname": False} if ssl else None, ssl_disabled=not ssl).close()
     except (pymysql.err.MySQLError, OSError, RuntimeError) as error:
         code, reason = error.args if len(error.args) == 2 else (None, error)
         # An unknown database, or one that this user may not see.
@@ -96,7 +111,7 @@ def _check_mysql(config) -> None:
             _raise(config, reason, f"the administrator creates it, in `mysql`: CREATE DATABASE `{server.database}`; "
                    f"GRANT ALL ON `{server.database}`.* TO '{server.user}'@'%';")
         if code == 1045:
-            _raise(config, reason, _PASSWORD_FROM)
+            _raise(config, reason, f"{_PASSWORD_FROM}; a user who is let in with TLS only needs ?ssl_ca=FILE")
         _raise(config, reason, "is a MySQL or MariaDB server there, and may this machine reach it?")
 
 
@@ -134,7 +149,8 @@ def _create(config) -> MetadataStore:
             if "is older than library version" in reason or "is greater than library version" in reason:
                 _raise(config, reason.partition(".")[0], _UPGRADE)
             if attempt == _ATTEMPTS - 1:
-                _raise(config, f"ML Metadata cannot use it: {reason.strip()}", "")
+                remedy = _NATIVE if config.HasField("mysql") else ""
+                _raise(config, f"ML Metadata cannot use it: {reason.strip()}", remedy)
             time.sleep(random.random())
 
 
@@ -145,12 +161,13 @@ def _check_pipeline(store: MetadataStore, config, layout: RunLayout) -> None:
     context = store.get_context_by_type_and_name("pipeline", layout.root.name)
     if context is None:
         return
-    for artifact in store.get_artifacts_by_context(context.id, list_options=ListOptions(limit=1)):
-        if not artifact.uri.startswith(f"{layout.artifacts}{os.sep}"):
-            raise UserError(
-                f"--metadata {describe(config)}: knows runs of a pipeline {layout.root.name} whose artifacts are not "
-                f"in {layout.artifacts}, as {artifact.uri}; runs of one pipeline need the same --root, on a file "
-                "system that they share; give another database, or the dataset another name")
+    uris = [a.uri for a in store.get_artifacts_by_context(context.id, list_options=ListOptions(limit=_LOOKED_AT))]
+    # Some may be imported from elsewhere.
+    if uris and not any(uri.startswith(f"{layout.artifacts}{os.sep}") for uri in uris):
+        raise UserError(
+            f"--metadata {describe(config)}: knows runs of a pipeline {layout.root.name} whose artifacts are not in "
+            f"{layout.artifacts}, as {uris[0]}; runs of one pipeline need the same --root, on a file system that they "
+            "share; give another database, or the dataset another name; a root that was moved must be moved back")
 
 
 def _raise(config, reason, remedy: str) -> None:

@@ -16,10 +16,8 @@ if TYPE_CHECKING:
 _FORMS = "sqlite:///PATH, mysql://USER@HOST[:PORT]/DATABASE or postgresql://USER@HOST[:PORT]/DATABASE"
 
 # The options after `?`, named as PyMySQL and libpq name them, and ML Metadata's fields for them.
-_MYSQL_SSL = {"ssl_ca": "ca", "ssl_capath": "capath", "ssl_cert": "cert", "ssl_key": "key", "ssl_cipher": "cipher",
-              "ssl_verify_cert": "verify_server_cert"}
+_MYSQL_SSL = {"ssl_ca": "ca", "ssl_capath": "capath", "ssl_cert": "cert", "ssl_key": "key", "ssl_cipher": "cipher"}
 _POSTGRESQL_SSL = ("sslmode", "sslcert", "sslkey", "sslpassword", "sslrootcert")
-_SWITCH = {"true": True, "1": True, "false": False, "0": False}
 
 
 def connection_config(uri: str | None, layout: RunLayout) -> metadata_store_pb2.ConnectionConfig:
@@ -155,12 +153,10 @@ def _mysql(parts: _Parts) -> metadata_store_pb2.MySQLDatabaseConfig:
     if socket is None and not parts.host:
         raise _error(parts.name, f"names no host; must be {_FORMS}")
     options = parts.options(_MYSQL_SSL)
-    for name in ("ssl_ca", "ssl_capath", "ssl_cert", "ssl_key"):
-        if name in options and not pathlib.Path(options[name]).exists():
-            raise _error(parts.name, f"{name}={options[name]}: there is no such file")
+    for name, value in options.items():
+        if name != "ssl_cipher" and not pathlib.Path(value).exists():
+            raise _error(parts.name, f"{name}={value}: there is no such file")
     ssl = {_MYSQL_SSL[name]: value for name, value in options.items()}
-    if "verify_server_cert" in ssl:
-        ssl["verify_server_cert"] = _switch(parts.name, "ssl_verify_cert", ssl["verify_server_cert"])
     option_file, password = parts.option("read_default_file"), parts.password
     if password is None:
         password = metadata_password.from_mysql(option_file)
@@ -193,12 +189,6 @@ def _postgresql(parts: _Parts) -> metadata_store_pb2.PostgreSQLDatabaseConfig:
     # ML Metadata would connect to PostgreSQL's own database first to create this one, which few users may.
     return metadata_store_pb2.PostgreSQLDatabaseConfig(
         host=host, port=port, dbname=parts.database, user=parts.user, password=password or "", skip_db_creation=True)
-
-
-def _switch(where: str, option: str, text: str) -> bool:
-    if text.lower() not in _SWITCH:
-        raise _error(where, f"{option}={text}: must be true or false")
-    return _SWITCH[text.lower()]
 
 
 def _error(where: str, what: str) -> UserError:

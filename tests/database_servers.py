@@ -17,7 +17,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.unit.certificates import Authority
+
 USER, PASSWORD = "ctrl", "s3cr:et/@#%"
+# A MySQL user who is let in with TLS only.
+TLS_USER = "ctrl_tls"
 # Debian's own programs first: another `postgres` on the PATH may be a wrapper.
 _PATH = os.pathsep.join(
     [*sorted(glob.glob("/usr/lib/postgresql/*/bin"))[::-1], "/usr/sbin", os.environ.get("PATH", "")])
@@ -33,12 +37,14 @@ class DatabaseServer:
         port: on 127.0.0.1.
         socket: its Unix socket, as the URI of its scheme wants it.
         client: command and arguments that run SQL as the administrator; the statements come last.
+        certificate: file of the authority that signed the server's certificate, where it has one.
     """
 
     scheme: str
     port: int
     socket: str
     client: tuple[str, ...]
+    certificate: str | None = None
 
     def uri(self, database: str, user: str = USER, host: str = "127.0.0.1") -> str:
         """A URI without a password."""
@@ -51,7 +57,7 @@ class DatabaseServer:
     def create_database(self, name: str) -> None:
         """Creates an empty database of `USER`'s."""
         if self.scheme == "mysql":
-            self.sql(f"CREATE DATABASE {name}; GRANT ALL ON {name}.* TO {USER}@'%'")
+            self.sql(f"CREATE DATABASE {name}; GRANT ALL ON {name}.* TO {USER}@'%', {TLS_USER}@'%'")
         else:
             self.sql(f"CREATE DATABASE {name} OWNER {USER}")
 
@@ -67,16 +73,22 @@ def _maria_db() -> Iterator[DatabaseServer]:
     with _folder("mysql") as (folder, user):
         data, address, port = folder / "data", folder / "mariadb.sock", _free_port()
         setup = folder / "setup.sql"
-        setup.write_text(f"CREATE USER {USER}@'%' IDENTIFIED BY '{PASSWORD}';", encoding="utf-8")
-        setup.chmod(0o644)
+        setup.write_text(f"CREATE USER {USER}@'%' IDENTIFIED BY '{PASSWORD}';\n"
+                         f"CREATE USER {TLS_USER}@'%' IDENTIFIED BY '{PASSWORD}' REQUIRE SSL;\n", encoding="utf-8")
+        authority = Authority(folder)
+        certificate, key = authority.issue("server")
+        for file in (setup, key, certificate):
+            os.chmod(file, 0o644)
         subprocess.run([install, "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal",
                         "--skip-test-db", *([f"--user={user}"] if user else [])], check=True, capture_output=True)
         command = [server, "--no-defaults", f"--datadir={data}", f"--socket={address}", f"--port={port}",
                    "--bind-address=127.0.0.1", f"--pid-file={folder / 'pid'}", f"--init-file={setup}",
+                   f"--ssl-cert={certificate}", f"--ssl-key={key}",
                    # What a test writes need not outlive the machine.
                    "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=32M"]
         found = DatabaseServer("mysql", port, str(address), (
-            client, "--no-defaults", f"--socket={address}", "--user=root", "--skip-column-names", "--execute"))
+            client, "--no-defaults", f"--socket={address}", "--user=root", "--skip-column-names", "--execute"),
+            authority.certificate)
         with _running(command, user, folder, found, "SELECT user FROM mysql.user WHERE user = 'ctrl'"):
             yield found
 

@@ -30,7 +30,7 @@ class Step:
         run: the id of its run.
         started: when.
         parameters: its execution properties.
-        inputs: name and artifact id of what it read.
+        inputs: name and artifact id of what it read, by name.
     """
 
     id: int
@@ -145,8 +145,8 @@ def _steps(store: RunStore, executions: Collection[int]) -> Iterator[Step]:
         yield Step(
             id=execution.id, node=node or execution.type, run=run, started=time_of(execution.create_time_since_epoch),
             parameters=plain(execution.custom_properties),
-            inputs=tuple((name_of(e), e.artifact_id) for e in events
-                         if e.execution_id == execution.id and e.type in INPUTS))
+            inputs=tuple(sorted((name_of(e), e.artifact_id) for e in events
+                                if e.execution_id == execution.id and e.type in INPUTS)))
 
 
 def _downstream(store: RunStore, artifact: int) -> tuple[tuple[ArtifactRecord, ...], tuple[str, ...]]:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.parse
 
 import ml_metadata
 import pytest
@@ -20,6 +21,8 @@ from pipeline.metadata_check import open_store
 from tests import database_servers
 from tests.database_servers import PASSWORD
 from tests.integration.conftest import components
+from tests.integration.test_sample_run import CATALOGUE
+from tests.unit.certificates import Authority
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
 STATES = metadata_store_pb2.Execution
@@ -60,8 +63,7 @@ def password(monkeypatch, tmp_path):
 def refused(uri, layout) -> str:
     with pytest.raises(UserError) as error:
         open_store(uri, layout)
-    # Nothing that a traceback would show holds it either.
-    assert PASSWORD not in str(error.value) and error.value.__suppress_context__
+    assert PASSWORD not in str(error.value) and error.value.__cause__ is None
     assert not layout.metadata_uri.exists()
     return str(error.value)
 
@@ -80,6 +82,19 @@ def test_a_unix_socket(server, uri, layout):
     port = "" if server.scheme == "mysql" else f":{server.port}"
     config = open_store(f"{server.scheme}://ctrl@{port}/{database}?{option}={server.socket}", layout)
     assert ml_metadata.MetadataStore(config).get_artifact_types() == []
+
+
+def test_tls(server, uri, layout, tmp_path):
+    if server.certificate is None:
+        assert "without TLS" in refused(f"{uri}?sslmode=require", layout)
+        return
+    encrypted = uri.replace("ctrl@", f"{database_servers.TLS_USER}@")
+    config = open_store(f"{encrypted}?ssl_ca={server.certificate}", layout)
+    assert ml_metadata.MetadataStore(config).get_artifact_types() == []
+    layout.metadata_uri.unlink()
+    other = Authority(tmp_path, "other").certificate
+    assert "certificate verify failed" in refused(f"{encrypted}?ssl_ca={other}", layout)
+    assert "Access denied" in refused(encrypted, layout)
 
 
 def test_a_wrong_password(uri, layout, monkeypatch):
@@ -128,50 +143,69 @@ def test_tables_of_another_version(server, uri, layout, version, message):
 
 
 def test_runs_at_once_do_the_same_work_once(uri, tmp_path):
-    root = tmp_path / "root"
-    first, second = outcomes(start(root, uri), start(root, uri, "--set", "ingestion.max_rejected_share=0.02"))
-    assert first["run"] != second["run"]
-    # Another setting is other work; the same result of it is the same input of what follows.
-    third, = outcomes(start(root, None))
-    assert third["run"] not in (first["run"], second["run"]) and all(third["cached"].values())
+    quoted = urllib.parse.quote(PASSWORD, safe="")
+    first, second = outcomes(start(tmp_path, uri), start(tmp_path, uri.replace("ctrl@", f"ctrl:{quoted}@")))
+    assert_recorded(tmp_path, first, second)
+    # One waited for the other, component by component.
+    for node in ("ExampleGen", "StatisticsGen"):
+        assert {first["cached"][node], second["cached"][node]} == {True, False}
+    assert len(examples(tmp_path)) == 1
+    for secret in (PASSWORD.encode(), quoted.encode()):
+        assert [p for p in tmp_path.rglob("*") if p.is_file() and secret in p.read_bytes()] == []
 
-    store = ml_metadata.MetadataStore(open_store(None, RunLayout(root / "sample")))
-    for outcome in (first, second, third):
-        context = store.get_context_by_type_and_name("pipeline_run", outcome["run"])
-        recorded = {e.id: e.last_known_state for e in store.get_executions_by_context(context.id)}
-        assert recorded == {
-            outcome["executions"][node]: STATES.CACHED if cached else STATES.COMPLETE
-            for node, cached in outcome["cached"].items()}
-    made = [a for a in store.get_artifacts_by_type("Examples") if a.state == metadata_store_pb2.Artifact.LIVE]
-    assert len({a.uri for a in made}) == len(made) == 2
-    assert all(len(list(pathlib.Path(a.uri).glob("Split-*/*.gz"))) >= 3 for a in made)
-    holding = [p for p in root.rglob("*") if p.is_file() and PASSWORD.encode() in p.read_bytes()]
-    assert holding == []
+
+@pytest.mark.long
+def test_runs_at_once_with_different_settings(uri, tmp_path):
+    first, second = outcomes(start(tmp_path, uri), start(tmp_path, uri, "--set", "ingestion.max_rejected_share=0.02"))
+    assert_recorded(tmp_path, first, second)
+    assert not any(cached for outcome in (first, second) for cached in outcome["cached"].values())
+    made = examples(tmp_path)
+    assert len(made) == 2 and all(len(list(pathlib.Path(uri).glob("Split-*/*.gz"))) >= 3 for uri in made)
 
 
 @pytest.mark.long
 def test_a_killed_run_goes_on(uri, tmp_path):
-    root = tmp_path / "root"
-    killed = start(root, uri)
-    artifacts = root / "sample" / "artifacts" / "StatisticsGen"
+    killed = start(tmp_path, uri)
+    artifacts = tmp_path / "sample" / "artifacts" / "StatisticsGen"
     while not artifacts.exists():
         assert killed.poll() is None
         time.sleep(0.05)
     os.killpg(killed.pid, signal.SIGKILL)
     killed.communicate()
     # Its locks are gone with it, and what it had finished is used again.
-    outcome, = outcomes(start(root, None))
+    outcome, = outcomes(start(tmp_path, None))
     assert outcome["cached"] == {"ExampleGen": True, "StatisticsGen": False}
 
 
 @pytest.mark.long
 def test_the_whole_pipeline(ctrl, uri, tmp_path):
-    arguments = ("run", "--dataset", "sample", "--smoke", "--root", tmp_path, "--set", "language_model=tiny-random")
+    arguments = ("run", "--dataset", "sample", "--smoke", "--root", tmp_path)
     first = ctrl(*arguments, "--metadata", uri)
     assert "verdict     PUSHED" in first.stdout and f"metadata    {uri.replace('ctrl@', '')}\n" in first.stdout
     again = components(ctrl(*arguments).stdout)
     assert len(again) > 10 and set(again.values()) == {"reused"}
+    (tmp_path / "items.csv").write_text(CATALOGUE, encoding="utf-8")
+    refreshed = ctrl("refresh", "--root", tmp_path, "--catalog", tmp_path / "items.csv").stdout
+    assert "1 of item_id" in refreshed and "verdict     PUSHED" in refreshed
     assert not (tmp_path / "sample-smoke" / "metadata.sqlite").exists()
+
+
+def assert_recorded(root, first, second) -> None:
+    """Two runs are two contexts, each with its own executions, all of them ended well."""
+    store = ml_metadata.MetadataStore(open_store(None, RunLayout(root / "sample")))
+    assert first["run"] != second["run"]
+    for outcome in (first, second):
+        context = store.get_context_by_type_and_name("pipeline_run", outcome["run"])
+        recorded = {e.id: e.last_known_state for e in store.get_executions_by_context(context.id)}
+        assert recorded == {
+            outcome["executions"][node]: STATES.CACHED if cached else STATES.COMPLETE
+            for node, cached in outcome["cached"].items()}
+
+
+def examples(root) -> set[str]:
+    """Folders of the ingested examples that the store takes for complete."""
+    store = ml_metadata.MetadataStore(open_store(None, RunLayout(root / "sample")))
+    return {a.uri for a in store.get_artifacts_by_type("Examples") if a.state == metadata_store_pb2.Artifact.LIVE}
 
 
 def start(root, uri, *arguments) -> subprocess.Popen:

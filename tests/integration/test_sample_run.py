@@ -333,7 +333,7 @@ def test_ctrl_runs_tells_what_the_summary_tells(ctrl, root, summary, refreshed):
     assert set(shown["graph"]) == {c["node"] for c in shown["components"]}
     compared = json.loads(ctrl("runs", "compare", summary["run_id"], runs[0]["id"], "--root", root, "--json").stdout)
     first, second = compared["figures"]["student"][""]["auc"]
-    assert first == summary["student"]["overall"]["auc"] and second == pytest.approx(first, abs=1e-6)
+    assert first == summary["student"]["overall"]["auc"] and second == pytest.approx(first, abs=1e-4)
     assert "cold_start.catalogue" in compared["settings"]
 
 

@@ -28,6 +28,7 @@ def own_folder(tmp_path, monkeypatch):
     # The default root is relative; and the command sets variables for its own process.
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(os, "environ", os.environ.copy())
+    monkeypatch.delenv("CTRL_METADATA", raising=False)
 
 
 @pytest.fixture
@@ -158,8 +159,10 @@ def test_init_writes_what_it_is_told(monkeypatch, capsys):
 
 def test_run_gets_specification_configuration_and_layout(fake_run, tmp_path):
     assert cli.main(["run", "--dataset", _spec_file(), "--data-dir", "data", "--root", "here",
-                     "--set", "embedding_dim=8", "--set", "seed=3"]) == 3  # the fake has pushed nothing
-    ((spec, config, layout, data_dir),) = fake_run.calls
+                     "--set", "embedding_dim=8", "--set", "seed=3",
+                     "--metadata", "mysql://ctrl@db/mlmd", "--wait"]) == 3  # the fake has pushed nothing
+    ((spec, config, layout, data_dir, *recording),) = fake_run.calls
+    assert recording == ["mysql://ctrl@db/mlmd", True]
     assert (spec.name, config.embedding_dim, config.seed, data_dir) == ("books", 8, 3, "data")
     assert layout.root == tmp_path / "here" / "books"
     assert len(list(layout.logs.iterdir())) == 1
@@ -173,7 +176,7 @@ def test_the_status_says_whether_a_model_was_pushed(fake_run, pushed, status):
 
 def test_a_smoke_run_is_kept_apart(fake_run, tmp_path):
     cli.main(["run", "--dataset", _spec_file(), "--root", "here", "--smoke"])
-    ((_, config, layout, _),) = fake_run.calls
+    ((_, config, layout, *_),) = fake_run.calls
     assert layout.root == tmp_path / "here" / "books-smoke"
     assert config.training.epochs == 1
 
@@ -294,7 +297,26 @@ def test_refresh_gets_the_served_model_the_catalogue_and_the_side(monkeypatch, t
     monkeypatch.setattr("pipeline.refresh.refresh", lambda *arguments: calls.append(arguments) or len(calls) == 1)
     assert cli.main(["refresh", "--dataset", "books", "--catalog", "items.csv"]) == 0
     assert cli.main(["refresh", "--catalog", "users.csv", "--side", "user"]) == 3
-    assert calls == [(served, "items.csv", "item"), (served, "users.csv", "user")]
+    assert calls == [(served, "items.csv", "item", None, False), (served, "users.csv", "user", None, False)]
+
+
+def test_the_environment_names_the_store_too(fake_run, monkeypatch):
+    monkeypatch.setenv("CTRL_METADATA", "mysql://ctrl@db/mlmd")
+    cli.main(["run", "--dataset", _spec_file()])
+    cli.main(["run", "--dataset", _spec_file(), "--metadata", "sqlite:///runs.db"])
+    assert [call[4] for call in fake_run.calls] == ["mysql://ctrl@db/mlmd", "sqlite:///runs.db"]
+
+
+def test_a_password_on_the_command_line_leaves_the_process_list():
+    code = ("import sys; from pipeline import cli\n"
+            "cli._run = lambda options: print(options.metadata, open('/proc/self/cmdline').read())\n"
+            "sys.exit(cli.main(sys.argv[1:]))")
+    arguments = ["run", "--dataset", "sample", "--metadata", "mysql://ctrl:s%40cret@db/mlmd"]
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True,
+                          cwd=pathlib.Path(cli.__file__).parents[1])
+    given, _, shown = done.stdout.partition(" ")
+    assert given == arguments[-1]
+    assert "mysql://ctrl:xxxxxxxx@db/mlmd" in shown and "s%40cret" not in shown
 
 
 def test_refresh_refuses_a_catalogue_before_it_loads_anything(capfd, tmp_path):
@@ -314,7 +336,7 @@ def test_predict_reads_rows_by_a_given_specification(asked, capsys):
     assert cli.main(["predict", "--target", "h:1", "--input", "r.csv", "--dataset", _spec_file(),
                      "--format", "csv"]) == 0
     ((target, path, spec, model, options),) = asked
-    assert (target, path, model, options) == ("h:1", "r.csv", "ctr", {})
+    assert (target, path, model, options) == ("h:1", "r.csv", "ctr", {"timeout": 10.0})
     assert [f.name for f in spec.features] == ["age"]
     assert capsys.readouterr() == ("age,probability\n3,0.250000\n", "")
     assert cli.main(["predict", "--target", "h:1", "--input", "r.csv", "--dataset", "sample", "--model", "wide"]) == 0
@@ -325,7 +347,7 @@ def test_rank_asks_for_a_user_s_best_items(asked, capsys):
     arguments = ["rank", "--target", "h:1", "--items", "i.csv", "--dataset", "sample", "--format", "csv", "--user"]
     assert cli.main([*arguments, "user_id=7", "city=a=b", "--k", "3"]) == 0
     ((target, user, path, spec, k, model, options),) = asked
-    assert (target, path, spec.name, model, k, options) == ("h:1", "i.csv", "sample", "ctr", 3, {})
+    assert (target, path, spec.name, model, k, options) == ("h:1", "i.csv", "sample", "ctr", 3, {"timeout": 10.0})
     assert user == {"user_id": "7", "city": "a=b"}
     assert capsys.readouterr().out == "age,probability\n3,0.250000\n"
     assert cli.main([*arguments, "user_id"]) == 2
@@ -333,14 +355,16 @@ def test_rank_asks_for_a_user_s_best_items(asked, capsys):
 
 
 @pytest.mark.parametrize("command", [["predict", "--input", "r.csv"], ["rank", "--items", "i.csv"]])
-def test_predict_and_rank_choose_a_version_and_tls(asked, capsys, tmp_path, command):
+def test_predict_and_rank_choose_a_version_a_time_limit_and_tls(asked, capsys, tmp_path, command):
     certificate, key = (authority := Authority(tmp_path)).issue("me")
     arguments = [*command, "--target", "h:1", "--dataset", "sample"]
-    for more, options in ((["--version", "3"], {"version": 3}), (["--label", "canary"], {"version_label": "canary"})):
+    for more, options in ((["--version", "3"], {"version": 3}), (["--label", "canary"], {"version_label": "canary"}),
+                          (["--timeout", "0.5"], {"timeout": 0.5})):
         assert cli.main([*arguments, *more]) == 0
-        assert asked.pop()[-1] == options
-    with pytest.raises(SystemExit):
-        cli.main([*arguments, "--version", "3", "--label", "canary"])
+        assert asked.pop()[-1] == {"timeout": 10.0, **options}
+    for more in (["--version", "3", "--label", "canary"], ["--timeout", "0"]):
+        with pytest.raises(SystemExit):
+            cli.main([*arguments, *more])
     files = ["--ca", authority.certificate, "--cert", certificate, "--key", key, "--server-name", "ctr.org"]
     assert cli.main([*arguments, *files]) == 0
     tls = asked.pop()[-1]["tls"]
@@ -372,10 +396,10 @@ def test_predict_reads_rows_by_the_specification_of_the_pushed_model(asked, tmp_
     _push(tmp_path / "ctrl_root", model="wide")
     arguments = ["predict", "--target", "h:1", "--input", "r.csv"]
     assert cli.main(arguments) == 0
-    assert asked.pop()[2:] == (served_model.SPEC, "wide", {})
+    assert asked.pop()[2:] == (served_model.SPEC, "wide", {"timeout": 10.0})
     _push(tmp_path / "ctrl_root", dataset="films")
     assert cli.main([*arguments, "--dataset", "books"]) == 0
-    assert asked.pop()[2:] == (served_model.SPEC, "wide", {})
+    assert asked.pop()[2:] == (served_model.SPEC, "wide", {"timeout": 10.0})
 
 
 def test_predict_that_finds_no_specification_asks_for_one(asked, capsys, tmp_path):
