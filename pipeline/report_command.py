@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 
 from pipeline.command_arguments import add_metadata, add_root
@@ -33,13 +34,16 @@ def _report(options) -> None:
     found = [stores.find(name) for name in options.runs]
     console.set_environment()
     print("reading ...", flush=True)
-    try:
-        if len(found) == 1:
-            (store, run), = found
-            path = options.output or report_path(store, run, options.root)
-            print(write_report(store, run.id, path))
-        else:
-            path = options.output or pathlib.Path(_COMPARISON)
-            print(write_comparison([(store, run.id) for store, run in found], path))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written: {error.strerror or error}") from error
+    # TFX and TensorFlow have much to say that is of no use here.
+    with console.quiet(pathlib.Path(os.devnull)):
+        try:
+            if len(found) == 1:
+                (store, run), = found
+                path = options.output or report_path(store, run, options.root)
+                write_report(store, run.id, path)
+            else:
+                path = options.output or pathlib.Path(_COMPARISON)
+                write_comparison([(store, run.id) for store, run in found], path)
+        except OSError as error:
+            raise UserError(f"{path}: cannot be written: {error.strerror or error}") from error
+    print(path)

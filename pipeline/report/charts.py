@@ -135,7 +135,7 @@ def training_by_run(found: Sequence[TrainingCurve], metric: str, title: str, run
     """The same of several runs, whose ids stand in place of the curves' parts."""
     colours = [f"var(--run-{n % 6 + 1})" for n in range(len(runs))]
     return _training(found, metric, title, str, alt.Color(
-        "model:N", scale=alt.Scale(domain=list(runs), range=colours), legend=alt.Legend()))
+        "model:N", scale=alt.Scale(domain=list(runs), range=colours), legend=alt.Legend(columns=1)))
 
 
 def _training(found, metric: str, title: str, name: Callable[[str], str], colour: alt.Color | None = None):
