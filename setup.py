@@ -17,7 +17,8 @@ setuptools.setup(
     packages=setuptools.find_packages(include=[
         "pipeline", "pipeline.*", "components", "components.*", "models", "models.*", "serving", "serving.*"]),
     package_data={
-        "pipeline.datasets": ["*.yaml"], "pipeline": ["configs/*.yaml"], "components.serving_config": ["templates/*"]},
+        "pipeline.datasets": ["*.yaml"], "pipeline": ["configs/*.yaml"], "components.serving_config": ["templates/*"],
+        "pipeline.report": ["templates/*"]},
     # Ranges; requirements.lock pins the whole environment that is tested.
     install_requires=[
         "tensorflow>=2.16,<2.17",
@@ -30,6 +31,9 @@ setuptools.setup(
         "grpcio-health-checking",
         "grpcio-reflection",
         "aiohttp",
+        "altair>=5.5,<6",
+        "jinja2>=3",
+        "vl-convert-python>=1.7,<2",
         "orjson",
         "prometheus-client",
         "pydantic>=2",

@@ -1,6 +1,6 @@
 """TFX components: each is a folder with `component.py` and `executor.py`."""
 
-_ARTIFACTS = ("AdaptedLanguageModel", "DeploymentFiles", "IngestionReport")
+_ARTIFACTS = ("AdaptedLanguageModel", "DeploymentFiles", "IngestionReport", "ScoredRows")
 
 
 def __getattr__(name):

@@ -23,3 +23,15 @@ class DeploymentFiles(types.Artifact):
     """What stock TensorFlow Serving is started with; see `components.serving_config`."""
 
     TYPE_NAME = "components.DeploymentFiles"
+
+
+class ScoredRows(types.Artifact):
+    """What every model of a run says of test rows.
+
+    Holds `rows.parquet`, one row a test row: `label`; `score/<model>`, the click probability by
+    `student`, and where there is one by `plain` and `baseline`; `slice/<feature>`, the list of the
+    row's values; `train_rows/<feature>`, how many training rows have the row's user or item. Its
+    custom properties `rows` and `rows_of_the_split` differ where a large split was sampled.
+    """
+
+    TYPE_NAME = "components.ScoredRows"

@@ -12,10 +12,12 @@ from models.spec.text_form import PROSE, TEXT_FORMS
 from pipeline import (
     compile_command,
     lineage_command,
+    report_command,
     request_commands,
     runs_command,
     serve_command,
     submit_command,
+    ui_command,
     worker_command,
 )
 from pipeline.command_arguments import (
@@ -107,6 +109,8 @@ def _parser() -> argparse.ArgumentParser:
     runs_command.add(commands)
     lineage_command.add(commands)
     worker_command.add(commands)
+    report_command.add(commands)
+    ui_command.add(commands)
     return parser
 
 

@@ -22,6 +22,7 @@ from pipeline.settings.distribution import Distribution
 from pipeline.settings.evaluation import Evaluation
 from pipeline.settings.ingestion import Ingestion
 from pipeline.settings.part import Part
+from pipeline.settings.report import Report
 from pipeline.settings.resources import Resources
 from pipeline.settings.training import Training
 
@@ -80,6 +81,7 @@ class RunConfig(Part):
     distillation: Distillation = Distillation()
     cold_start: ColdStart = ColdStart()
     evaluation: Evaluation = Evaluation()
+    report: Report = Report()
     beam: Beam = Beam()
     resources: Resources = Resources()
 

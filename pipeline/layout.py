@@ -97,6 +97,10 @@ class RunLayout:
         """Malformed rows of a run that failed for them."""
         return self.root / "rejected"
 
+    def report(self, run_id: str) -> pathlib.Path:
+        """The page of a run."""
+        return self.runs / run_id.replace(":", "") / "report.html"
+
     @property
     def logs(self) -> pathlib.Path:
         """One log a run."""

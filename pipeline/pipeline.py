@@ -17,6 +17,7 @@ from tfx.types import Channel, standard_artifacts
 from components.data_validator.component import DataValidator
 from components.example_gen.component import ExampleGen
 from components.language_adapter.component import LanguageAdapter
+from components.scorer.component import Scorer
 from components.served_model.component import ServedModel
 from components.text_encoder.component import TextEncoder
 from components.textualiser.component import Textualiser
@@ -31,7 +32,7 @@ from serving.spec_file import SPEC_FILE
 ADAPTER = "LanguageAdapter"
 STUDENT, PLAIN, ALIGNMENT = "DistillationTrainer", "PlainTrainer", "AlignmentTrainer"
 COLD_START, COLD_START_RUN_FN = "ColdStart", "pipeline.run_fns.cold_start.run_fn"
-PLAIN_EVALUATOR = "PlainEvaluator"
+PLAIN_EVALUATOR, SCORER = "PlainEvaluator", "Scorer"
 SERVED_MODEL = "ServedModel"
 
 
@@ -256,6 +257,19 @@ def create_pipeline(
         *gate(model, baseline.outputs["model"], example_gen.outputs["examples"], eval_config(spec, config.evaluation),
               serving_dir, infra_validation, deployment_dir),
     ]
+
+    # What each model says of the same test rows, for the run's report. It keeps no model from being pushed.
+    if config.report.enabled:
+        scorer = Scorer(
+            examples=example_gen.outputs["examples"],
+            model=model,
+            plain_model=plain_trainer.outputs["model"] if config.plain_backbone else None,
+            baseline_model=baseline.outputs["model"],
+            dataset_spec=dataset_spec,
+            max_rows=config.report.max_rows,
+        ).with_id(SCORER)
+        scorer.add_upstream_node(nodes[-1])
+        nodes.append(scorer)
 
     return tfx_pipeline.Pipeline(
         pipeline_name=pipeline_name,

@@ -65,6 +65,7 @@ def _refresh(
     from pipeline.local_runner import LocalRunner
     from pipeline.pipeline import COLD_START
     from pipeline.refresh_pipeline import create_refresh_pipeline
+    from pipeline.report.write import report_at_end
     from pipeline.run import execute, keep
     from pipeline.run_inspection import RunInspection
     from pipeline.runs.run_facts import facts_at_start
@@ -94,7 +95,8 @@ def _refresh(
         side=side, serving_dir=str(served), metadata_connection_config=connection)
     settings = {**lineage.custom_config["config"], "cold_start": {"catalogue": catalogue_path, "side": side}}
     facts = facts_at_start("refresh", layout.root.name, pipeline, settings, [kept])
-    with RunRecord(connection, runner, **facts) as record:
+    with (report_at_end(connection, runner, layout) as report,
+          RunRecord(connection, runner, **facts) as record):
         execute(pipeline, runner)
         inspection = RunInspection(connection, runner.components)
         record.complete(**_outcome(inspection))
@@ -103,7 +105,7 @@ def _refresh(
         f"{len(made.rows[name]) - len(rows.rows[name]):,} of {name}" for name in filter(rows.can_add, ids))
     _log.info("%s", "\n".join([
         "", f"Refresh {runner.run_id} of {spec.name}", *counted, f"  rows        {', '.join(rows_made)}",
-        *_verdict(inspection, layout)]))
+        *_verdict(inspection, layout), *([f"  report      {report.path}"] if report.path else [])]))
     return _pushed(inspection)
 
 

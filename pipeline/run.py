@@ -71,6 +71,7 @@ def _run(spec, config, layout: RunLayout, data_dir, connection, lock: RunLock) -
     pipeline = prepare(spec, config, layout, data_dir, connection)
     from models.language_model_source import LanguageModelSource
     from pipeline.local_runner import LocalRunner
+    from pipeline.report.write import report_at_end
     from pipeline.run_summary import summarise
     from pipeline.runs.run_facts import facts_at_start
     from pipeline.runs.run_record import RunRecord
@@ -78,7 +79,8 @@ def _run(spec, config, layout: RunLayout, data_dir, connection, lock: RunLock) -
     runner = LocalRunner(locks=layout.locks)
     lock.identify(runner.run_id)
     facts = facts_at_start("run", layout.root.name, pipeline, config.model_dump(mode="json"))
-    with RunRecord(connection, runner, began, **facts) as record:
+    with (report_at_end(connection, runner, layout, config.report.enabled) as report,
+          RunRecord(connection, runner, began, **facts) as record):
         execute(pipeline, runner)
         pretrained = LanguageModelSource(config.language_model).pretrained
         summary = summarise(
@@ -90,7 +92,7 @@ def _run(spec, config, layout: RunLayout, data_dir, connection, lock: RunLock) -
     # Every stage has published its result, so nothing goes on from here any more but another run.
     if lock.alone():
         shutil.rmtree(layout.checkpoints, ignore_errors=True)
-    _log.info("%s", summary.render(summary_path))
+    _log.info("%s", summary.render(summary_path, report.path))
     return summary.verdict == PUSHED
 
 

@@ -63,28 +63,37 @@ class RunInspection:
     def evaluated(self, node: str) -> Evaluated | None:
         """The figures that an Evaluator computed, or None when it did not run."""
         uri = self.uri(node, "evaluation")
-        if uri is None:
-            return None
-        overall, slices = {}, {}
-        # With a baseline there are two models in it, by TFX's names; without, one that has none.
-        models = {m.name for m in tfma.load_eval_results(uri).get_results()[0].config.model_specs}
-        model = "candidate" if "candidate" in models else None
-        for key, outputs in tfma.load_eval_result(uri, model_name=model).slicing_metrics:
-            values = {
-                name: metric.get("doubleValue", float("nan"))
-                for name, metric in outputs[""][""].items() if name in (AUC, LOGLOSS, CALIBRATION, COUNT)
-            }
-            if key:
-                slices[", ".join(f"{k} = {_text(v)}" for k, v in key)] = values
-            else:
-                overall = values
-        return Evaluated(overall, slices)
+        return read_evaluated(uri) if uri else None
 
     def gate_failures(self, node: str) -> list[str]:
         """Why the gate refused, one line a threshold: the metric, its value, what it needs, the key."""
         result = tfma.load_validation_result(self.uri(node, "evaluation"))
         failures = [f for per_slice in result.metric_validations_per_slice for f in per_slice.failures]
         return [_explain(f) for f in failures] or [f"the evaluation lacks slices or metrics: {result}"]
+
+
+def read_evaluated(uri: str, model: str = "candidate") -> Evaluated | None:
+    """The figures of one model out of an Evaluator's `evaluation`.
+
+    Args:
+        uri: of the artifact.
+        model: `candidate`, or `baseline`, for which there is None where nothing was compared with.
+    """
+    overall, slices = {}, {}
+    # With a baseline there are two models in it, by TFX's names; without, one that has none.
+    models = {m.name for m in tfma.load_eval_results(uri).get_results()[0].config.model_specs}
+    if model not in models and model != "candidate":
+        return None
+    for key, outputs in tfma.load_eval_result(uri, model_name=model if model in models else None).slicing_metrics:
+        values = {
+            name: metric.get("doubleValue", float("nan"))
+            for name, metric in outputs[""][""].items() if name in (AUC, LOGLOSS, CALIBRATION, COUNT)
+        }
+        if key:
+            slices[", ".join(f"{k} = {_text(v)}" for k, v in key)] = values
+        else:
+            overall = values
+    return Evaluated(overall, slices)
 
 
 def _text(value) -> str:

@@ -80,8 +80,13 @@ class RunSummary:
             "pushed": self.pushed_path,
         }
 
-    def render(self, path: pathlib.Path) -> str:
-        """As text for the terminal; `path` is where the JSON is kept."""
+    def render(self, path: pathlib.Path, report: pathlib.Path | None = None) -> str:
+        """As text for the terminal.
+
+        Args:
+            path: where the JSON is kept.
+            report: the page for the browser, where there is one.
+        """
         rows = self.ingestion["rows"]
         epochs = self.language_model["adaptation_epochs"]
         lines = [
@@ -116,6 +121,7 @@ class RunSummary:
         lines += [
             f"  rejected    {self.ingestion['dead_letters']}",
             f"  summary     {path}",
+            *([f"  report      {report}"] if report else []),
             f"  metadata    {self.metadata}",
             f"  curves      tensorboard --logdir {shlex.quote(str(self.layout.artifacts))}",
             f"  next        {self._next}",

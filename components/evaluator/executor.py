@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
-import tensorflow as tf
 from tfx.components.evaluator import executor as tfx_executor
-from tfx.dsl.io import fileio
 from tfx.types import standard_component_specs
-from tfx.utils import path_utils
+
+from components.model_artifact import holds_a_model
 
 
 class Executor(tfx_executor.Executor):
@@ -17,10 +14,5 @@ class Executor(tfx_executor.Executor):
     def Do(self, input_dict, output_dict, exec_properties) -> None:
         """Evaluates."""
         key = standard_component_specs.BASELINE_MODEL_KEY
-        found = [a for a in input_dict.get(key) or () if _holds_a_model(a)]
+        found = [a for a in input_dict.get(key) or () if holds_a_model(a)]
         super().Do({**input_dict, key: found}, output_dict, exec_properties)
-
-
-def _holds_a_model(artifact) -> bool:
-    path = path_utils.serving_model_path(artifact.uri, path_utils.is_old_model_artifact(artifact))
-    return fileio.exists(os.path.join(path, tf.saved_model.SAVED_MODEL_FILENAME_PB))

@@ -7,12 +7,15 @@ import os
 import keras
 import tensorflow as tf
 
-from models import distribution, training
+from models import alignment_snapshot, distribution, training
 from models.alignment_model import AlignmentModel
 from pipeline.run_fns.stage import Stage
 from pipeline.settings.alignment import Alignment
 
 ALIGNED = "aligned.weights.h5"
+SNAPSHOTS = "alignment_snapshots.npz"
+# Rows that are looked at before and after.
+_SNAPSHOT_ROWS = 128
 
 
 def new_alignment_model(stage: Stage) -> AlignmentModel:
@@ -43,18 +46,27 @@ def compile_alignment(model: AlignmentModel, options: Alignment, steps: int,
 
 
 def train(stage: Stage) -> AlignmentModel:
-    """Aligns both models."""
+    """Aligns both models, and keeps how they saw one validation batch before and after, where one replica trains."""
     options = stage.config.alignment
     with stage.scope():
         model = new_alignment_model(stage)
         batch_size = stage.batch_size(options.batch_size, stage.rows("train"))
         compile_alignment(model, options, stage.rows("train") // batch_size * options.epochs,
                           stage.config.training.large_table)
+        # Of several replicas none sees a whole batch.
+        alone = stage.strategy.num_replicas_in_sync == 1
+        if alone:
+            shown, _ = next(iter(stage.dataset("validation", _SNAPSHOT_ROWS).take(1)))
+            before = alignment_snapshot.snapshot(model, shown)
         stage.fit(
             model, "alignment",
             stage.dataset("train", batch_size, training_order=True),
             stage.dataset("validation", min(batch_size, stage.rows("validation"))),
             epochs=options.epochs, monitor="val_loss", mode="min", patience=options.epochs)
+        if alone:
+            tf.io.gfile.makedirs(stage.log_dir)
+            alignment_snapshot.save(os.path.join(stage.log_dir, SNAPSHOTS), before=before,
+                                    after=alignment_snapshot.snapshot(model, shown))
     return model
 
 

@@ -120,6 +120,12 @@ def test_too_many_malformed_rows_stop_the_run_with_a_readable_list(ctrl, tmp_pat
     (run,) = _runs(ctrl, tmp_path / "root")
     assert (run["state"], run["failed_component"], run["verdict"]) == ("failed", "ExampleGen", None)
     assert "50 of 1,500 rows are malformed" in run["error"]
+    # The page says where and why, too.
+    (report,) = (tmp_path / "root" / "hotels-smoke" / "runs").glob("*/report.html")
+    page = report.read_text(encoding="utf-8")
+    assert str(report) in failed.stdout and "The run failed in ExampleGen." in page
+    assert "50 of 1,500 rows are malformed" in page
+    assert 'data-node="ExampleGen" data-state="failed"' in page and 'data-node="Pusher" data-state="open"' in page
 
 
 @pytest.mark.parametrize(("arguments", "message"), [

@@ -15,6 +15,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 from models import raw_example
 from serving.export import assert_pure_id
 from serving.warmup_requests import WARMUP_FILE
+from tests.integration import report_checks
 from tests.integration.conftest import components, peak_memory
 
 NOISE = ("Warning", "WARNING", "W0000", "E0000", "Traceback", "cuda", "oneDNN", "absl")
@@ -64,6 +65,28 @@ def test_the_metadata_say_which_language_model_it_was(run, root):
     assert len(models) == 4 and len(students) == 3
     assert all(m["language_model"].string_value == "minilm" for m in students)
     assert all(m["language_model_pretrained"].int_value == 1 for m in students)
+
+
+@pytest.fixture(scope="module")
+def report(run, root) -> pathlib.Path:
+    (path,) = (root / "sample-smoke" / "runs").glob("*/report.html")
+    assert f"report      {path}" in run.stdout
+    return path
+
+
+def test_the_report_says_what_the_artifacts_say(report, root):
+    report_checks.check_figures(report, root / "sample-smoke" / "artifacts")
+
+
+def test_the_report_opens_in_a_browser(report, tmp_path):
+    report_checks.check_in_browser(report, tmp_path)
+
+
+def test_the_notebook_opens_the_artifacts(run, root, summary, monkeypatch):
+    monkeypatch.setenv("CTRL_ROOT", str(root))
+    names = report_checks.run_notebook()
+    assert names["result"].get_metrics_for_slice()["auc"]["doubleValue"] == summary["student"]["overall"]["auc"]
+    assert len(names["rows"]) == summary["ingestion"]["rows"]["test"]
 
 
 def test_it_takes_less_than_4_gigabytes(run):
@@ -134,7 +157,7 @@ def test_the_exported_graph_scores_like_the_keras_model(root, run):
 def test_a_second_run_with_nothing_changed_reuses_everything(ctrl, run, root, version):
     again = ctrl("run", "--dataset", "sample", "--root", root, "--smoke")
     states = components(again.stdout)
-    assert len(states) == 15 and set(states.values()) == {"reused"}
+    assert len(states) == 16 and set(states.values()) == {"reused"}
     assert "verdict     PUSHED" in again.stdout
     assert [version] == list(version.parent.iterdir())
 

@@ -32,7 +32,7 @@ def nodes(tmp_path, settings=(), **options) -> dict:
 
 
 COMMON = {"ExampleGen", "StatisticsGen", "SchemaGen", "PreviousStatistics", "DataValidator", "Textualiser",
-          "Transform", "AlignmentTrainer", "DistillationTrainer", "LastBlessedModel", "Evaluator", "Pusher"}
+          "Transform", "AlignmentTrainer", "DistillationTrainer", "LastBlessedModel", "Evaluator", "Pusher", "Scorer"}
 
 
 @pytest.mark.parametrize(("settings", "more"), [
@@ -72,13 +72,21 @@ def test_a_run_parameter_takes_the_place_of_a_value(tmp_path):
     assert found["ExampleGen"].exec_properties["files"] == "toy.csv"
 
 
-def test_deployment_files_are_written_last_and_where_they_are_asked_for(tmp_path):
+def test_deployment_files_are_written_after_the_push_and_where_they_are_asked_for(tmp_path):
     found = nodes(tmp_path, deployment_dir=str(tmp_path / "deployment"))
-    assert list(found)[-2:] == ["Pusher", "ServingConfig"]
+    assert list(found)[-3:] == ["Pusher", "ServingConfig", "Scorer"]
     assert found["ServingConfig"].upstream_nodes == {found["Pusher"]}
     assert found["ServingConfig"].exec_properties == {
         "model_name": "serving", "image": SERVING_IMAGE, "serving_dir": str(tmp_path / "serving"),
         "deployment_dir": str(tmp_path / "deployment")}
+
+
+def test_the_scorer_is_given_every_model_there_is(tmp_path):
+    scorer = nodes(tmp_path)["Scorer"]
+    assert {n.id for n in scorer.upstream_nodes} == {
+        "ExampleGen", "ColdStart", "PlainTrainer", "LastBlessedModel", "Pusher"}
+    assert "plain_model" not in nodes(tmp_path, ["plain_backbone=false"])["Scorer"].inputs
+    assert "Scorer" not in nodes(tmp_path, ["report.enabled=false"])
 
 
 def test_infra_validation_stands_before_the_push(tmp_path):
@@ -90,7 +98,7 @@ def test_infra_validation_stands_before_the_push(tmp_path):
     ([], "ColdStart"), (["cold_start.enabled=false"], "DistillationTrainer")])
 def test_what_is_evaluated_is_what_is_pushed(tmp_path, settings, last):
     found = nodes(tmp_path, settings)
-    for name in ("LastBlessedModel", "Evaluator", "Pusher"):
+    for name in ("LastBlessedModel", "Evaluator", "Pusher", "Scorer"):
         assert found[last] in found[name].upstream_nodes
 
 
