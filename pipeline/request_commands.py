@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from models.spec.errors import UserError
-from pipeline.command_arguments import add_root, is_known, positive
+from pipeline.command_arguments import add_root, is_known, positive, seconds
 
 _MODEL = "ctr"
 
@@ -36,6 +36,8 @@ def _add_server(parser: argparse.ArgumentParser) -> None:
     version = parser.add_mutually_exclusive_group()
     version.add_argument("--version", type=int, metavar="N", help="the model's version (default: the server chooses)")
     version.add_argument("--label", metavar="NAME", help="what the server calls the version, as stable or canary")
+    parser.add_argument("--timeout", type=seconds, default=10.0, metavar="SECONDS",
+                        help="that a call may take, retries included (default 10)")
     parser.add_argument("--format", choices=("table", "json", "csv"), default="table")
     tls = parser.add_argument_group("TLS, which any of these turns on")
     tls.add_argument("--tls", action="store_true", help="the server's certificate is signed by a public authority")
@@ -79,7 +81,8 @@ def _client(options, model: str):
 
     files = (options.ca, options.cert, options.key, options.server_name)
     tls = ClientTls(*files) if options.tls or any(file is not None for file in files) else None
-    return PredictClient(options.target, model, version=options.version, version_label=options.label, tls=tls)
+    return PredictClient(options.target, model, timeout=options.timeout, version=options.version,
+                         version_label=options.label, tls=tls)
 
 
 def _of_rows(options):

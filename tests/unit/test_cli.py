@@ -314,7 +314,7 @@ def test_predict_reads_rows_by_a_given_specification(asked, capsys):
     assert cli.main(["predict", "--target", "h:1", "--input", "r.csv", "--dataset", _spec_file(),
                      "--format", "csv"]) == 0
     ((target, path, spec, model, options),) = asked
-    assert (target, path, model, options) == ("h:1", "r.csv", "ctr", {})
+    assert (target, path, model, options) == ("h:1", "r.csv", "ctr", {"timeout": 10.0})
     assert [f.name for f in spec.features] == ["age"]
     assert capsys.readouterr() == ("age,probability\n3,0.250000\n", "")
     assert cli.main(["predict", "--target", "h:1", "--input", "r.csv", "--dataset", "sample", "--model", "wide"]) == 0
@@ -325,7 +325,7 @@ def test_rank_asks_for_a_user_s_best_items(asked, capsys):
     arguments = ["rank", "--target", "h:1", "--items", "i.csv", "--dataset", "sample", "--format", "csv", "--user"]
     assert cli.main([*arguments, "user_id=7", "city=a=b", "--k", "3"]) == 0
     ((target, user, path, spec, k, model, options),) = asked
-    assert (target, path, spec.name, model, k, options) == ("h:1", "i.csv", "sample", "ctr", 3, {})
+    assert (target, path, spec.name, model, k, options) == ("h:1", "i.csv", "sample", "ctr", 3, {"timeout": 10.0})
     assert user == {"user_id": "7", "city": "a=b"}
     assert capsys.readouterr().out == "age,probability\n3,0.250000\n"
     assert cli.main([*arguments, "user_id"]) == 2
@@ -333,14 +333,16 @@ def test_rank_asks_for_a_user_s_best_items(asked, capsys):
 
 
 @pytest.mark.parametrize("command", [["predict", "--input", "r.csv"], ["rank", "--items", "i.csv"]])
-def test_predict_and_rank_choose_a_version_and_tls(asked, capsys, tmp_path, command):
+def test_predict_and_rank_choose_a_version_a_time_limit_and_tls(asked, capsys, tmp_path, command):
     certificate, key = (authority := Authority(tmp_path)).issue("me")
     arguments = [*command, "--target", "h:1", "--dataset", "sample"]
-    for more, options in ((["--version", "3"], {"version": 3}), (["--label", "canary"], {"version_label": "canary"})):
+    for more, options in ((["--version", "3"], {"version": 3}), (["--label", "canary"], {"version_label": "canary"}),
+                          (["--timeout", "0.5"], {"timeout": 0.5})):
         assert cli.main([*arguments, *more]) == 0
-        assert asked.pop()[-1] == options
-    with pytest.raises(SystemExit):
-        cli.main([*arguments, "--version", "3", "--label", "canary"])
+        assert asked.pop()[-1] == {"timeout": 10.0, **options}
+    for more in (["--version", "3", "--label", "canary"], ["--timeout", "0"]):
+        with pytest.raises(SystemExit):
+            cli.main([*arguments, *more])
     files = ["--ca", authority.certificate, "--cert", certificate, "--key", key, "--server-name", "ctr.org"]
     assert cli.main([*arguments, *files]) == 0
     tls = asked.pop()[-1]["tls"]
@@ -372,10 +374,10 @@ def test_predict_reads_rows_by_the_specification_of_the_pushed_model(asked, tmp_
     _push(tmp_path / "ctrl_root", model="wide")
     arguments = ["predict", "--target", "h:1", "--input", "r.csv"]
     assert cli.main(arguments) == 0
-    assert asked.pop()[2:] == (served_model.SPEC, "wide", {})
+    assert asked.pop()[2:] == (served_model.SPEC, "wide", {"timeout": 10.0})
     _push(tmp_path / "ctrl_root", dataset="films")
     assert cli.main([*arguments, "--dataset", "books"]) == 0
-    assert asked.pop()[2:] == (served_model.SPEC, "wide", {})
+    assert asked.pop()[2:] == (served_model.SPEC, "wide", {"timeout": 10.0})
 
 
 def test_predict_that_finds_no_specification_asks_for_one(asked, capsys, tmp_path):
