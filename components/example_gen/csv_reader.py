@@ -73,13 +73,13 @@ class CsvReader:
         reader = self
         if part.start and not self._header:
             with open_binary(part.file) as stream:
-                reader = CsvReader(self._columns, self._delimiter, self._encoding, self._header_line(stream, part.file))
+                reader = CsvReader(self._columns, self._delimiter, self._encoding, self._header_line(stream))
         with open_binary(part.file) as stream:
             counted = _Part(stream, part)
             yield from reader.read_stream(io.BufferedReader(counted, _BUFFER), part.file)
         return counted.lines
 
-    def _header_line(self, stream: BinaryIO, file: str) -> list[str]:
+    def _header_line(self, stream: BinaryIO) -> list[str]:
         text = io.TextIOWrapper(stream, encoding=self._codec(), errors="surrogateescape", newline="")
         return next(self._reader(_Lines(text)))
 

@@ -16,8 +16,8 @@ from models.spec.dataset_spec import DatasetSpec
 
 # Rank error of the time cuts: 0.01 % of the rows.
 _QUANTILES = 10_000
-# A small log is dealt out to so many files, and a big one, whose parts are files already, to
-# no more than about a thousand.
+# A small log is dealt out to so many files a split, and a big one, whose parts are files already,
+# to no more than about a thousand.
 _MIN_FILES, _MAX_FILES = 16, 1024
 # Users are grouped by so many bytes of log: what one worker has to hold at once.
 _GROUP_BYTES = 16 << 20
@@ -48,7 +48,7 @@ def ingest(pipeline, spec: DatasetSpec, files: list[str], examples_uri: str, rej
     )
     by_time = spec.split.by == "time" and spec.split.test_from is None
     if spec.derivation or spec.split.by == "user_time":
-        groups = min(max(_MIN_FILES, size // _GROUP_BYTES), _MAX_FILES)
+        groups = max(_MIN_FILES, size // _GROUP_BYTES)
         read = parts | "Read" >> beam.ParDo(ReadUsers(spec, groups)).with_outputs("rejected", "lines", main="rows")
         cuts = [_cuts(read.rows | "Times" >> beam.Map(lambda row: [row[1][1]]), spec)] if by_time else []
         _ = read.rows | "GroupUsers" >> beam.GroupByKey() | "Ingest" >> beam.ParDo(

@@ -25,11 +25,7 @@ UserRow = tuple
 
 
 class _ReadPart(beam.DoFn):
-    """Reads the rows of a part of a log.
-
-    Malformed ones go to the output `rejected`, with the part's name, and the part's number of
-    lines to the output `lines`.
-    """
+    """Reads the rows of a part of a log."""
 
     def __init__(self, spec: DatasetSpec):
         self._spec_json = spec.to_json()
@@ -39,7 +35,7 @@ class _ReadPart(beam.DoFn):
         self._parser = RowParser(self._spec)
 
     def _read(self, name: str, part: FileRange, counts: collections.Counter):
-        """Yields `Parsed` rows, and what goes to the other outputs."""
+        """Yields `Parsed` rows; malformed ones go to the output `rejected`, the number of lines to `lines`."""
         rows = _Returning(readers.read_range(self._spec, part))
         for row in rows:
             counts["read"] += 1
@@ -140,15 +136,8 @@ class IngestUsers(beam.DoFn):
         _publish(counts)
 
 
-class ReadTimes(beam.DoFn):
+class ReadTimes(_ReadPart):
     """Reads no more of a part of a log than what its time cuts need: lists of the times of labelled rows."""
-
-    def __init__(self, spec: DatasetSpec):
-        self._spec_json = spec.to_json()
-
-    def setup(self):
-        self._spec = DatasetSpec.from_json(self._spec_json)
-        self._parser = RowParser(self._spec)
 
     def process(self, element: tuple[str, FileRange]):
         columns = sorted({self._spec.label.column, self._spec.split.time})
