@@ -20,7 +20,7 @@ from pipeline.layout import RunLayout
 from pipeline.metadata_check import open_store
 from tests import database_servers
 from tests.database_servers import PASSWORD
-from tests.integration.conftest import components
+from tests.integration.conftest import Ctrl, components
 from tests.integration.test_sample_run import CATALOGUE
 from tests.unit.certificates import Authority
 
@@ -178,7 +178,9 @@ def test_a_killed_run_goes_on(uri, tmp_path):
 
 
 @pytest.mark.long
-def test_the_whole_pipeline(ctrl, uri, tmp_path):
+def test_the_whole_pipeline(uri, tmp_path):
+    # With the password in its environment, which the shared one was made without.
+    ctrl = Ctrl()
     arguments = ("run", "--dataset", "sample", "--smoke", "--root", tmp_path)
     first = ctrl(*arguments, "--metadata", uri)
     assert "verdict     PUSHED" in first.stdout and f"metadata    {uri.replace('ctrl@', '')}\n" in first.stdout
