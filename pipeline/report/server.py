@@ -69,7 +69,7 @@ class RunServer:
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", port)
         await site.start()
-        return site._server.sockets[0].getsockname()[1]
+        return self._runner.addresses[0][1]
 
     async def stop(self) -> None:
         """Takes no new connections and ends."""
@@ -140,8 +140,9 @@ class RunServer:
 
 
 def report_path(store: RunStore, run: Run, root: pathlib.Path) -> pathlib.Path:
-    """Where a run's report lies: beside its SQLite store, or below the root by the dataset's name."""
-    return RunLayout(store.folder or root / run.dataset).report(run.id)
+    """Where a run's report lies: in its dataset's folder below the root, wherever its store is."""
+    beside = store.folder is not None and store.folder.resolve().parent == root.resolve()
+    return RunLayout(store.folder if beside else root / run.dataset).report(run.id)
 
 
 @web.middleware

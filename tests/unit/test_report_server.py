@@ -5,7 +5,7 @@ import json
 import pytest
 from ml_metadata import proto as mlmd_proto
 
-from pipeline.report.server import RunServer
+from pipeline.report.server import RunServer, report_path
 from pipeline.runs.run_stores import RunStores
 from tests.unit.generated_store import GeneratedStore
 
@@ -104,9 +104,16 @@ def test_other_paths_are_not_found(ask, path):
 
 @pytest.mark.parametrize(("host", "status"), [
     ("localhost:1", 200), ("localhost", 200), ("[::1]:99", 200), ("127.0.0.1", 200),
-    ("evil.example:8080", 403), ("127.0.0.1.evil.example", 403), ("", 200)])
+    ("evil.example:8080", 403), ("127.0.0.1.evil.example", 403), ("evil.example", 403)])
 def test_only_this_machines_names_are_answered(ask, host, status):
     assert ask("/", host=host)[0] == status
+
+
+def test_a_report_lies_below_the_root_wherever_the_store_is(root, tmp_path):
+    store = RunStores.open(root, None).stores[0]
+    run = store.get("2026-01-01T10:00:00.000")
+    assert report_path(store, run, root) == root / "sample" / "runs" / "2026-01-01T100000.000" / "report.html"
+    assert report_path(store, run, tmp_path) == tmp_path / "sample" / "runs" / "2026-01-01T100000.000" / "report.html"
 
 
 def test_nothing_can_be_changed(ask):
