@@ -51,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--config", metavar="FILE", help="run configuration, YAML")
     run.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE",
                      help="one key of the configuration, as alignment.epochs=2; may be repeated")
+    run.add_argument("--span", metavar="DAY|N|latest", help="of daily logs, the newest that is read (default latest)")
     run.add_argument("--smoke", action="store_true",
                      help="one short epoch of everything, to see that it runs; kept apart, below DATASET-smoke")
     run.set_defaults(handler=_run)
@@ -104,7 +105,7 @@ def _run(options) -> int:
     # What --smoke makes must never stand beside, or be compared with, a model that was trained.
     layout = RunLayout.below(options.root, f"{spec.name}-smoke" if options.smoke else spec.name)
     layout.check_writable()
-    return _logged(layout, lambda: run.run(spec, config, layout, options.data_dir))
+    return _logged(layout, lambda: run.run(spec, config, layout, options.data_dir, options.span))
 
 
 def _refresh(options) -> int:

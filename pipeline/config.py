@@ -20,6 +20,7 @@ from pipeline.settings.distillation import Distillation
 from pipeline.settings.evaluation import Evaluation
 from pipeline.settings.ingestion import Ingestion
 from pipeline.settings.part import Part
+from pipeline.settings.rolling import Rolling
 from pipeline.settings.training import Training
 
 CONFIGS = pathlib.Path(__file__).parent / "configs"
@@ -76,6 +77,7 @@ class RunConfig(Part):
     distillation: Distillation = Distillation()
     cold_start: ColdStart = ColdStart()
     evaluation: Evaluation = Evaluation()
+    rolling: Rolling = Rolling()
     beam: Beam = Beam()
 
     @pydantic.field_validator("infra_validation", "mixed_precision", mode="before")

@@ -25,6 +25,7 @@ from pipeline.verdict import PUSHED
 if TYPE_CHECKING:
     from tfx.orchestration.pipeline import Pipeline
 
+    from components.example_gen.daily_logs import Window
     from pipeline.local_runner import LocalRunner
 
 _log = logging.getLogger(LOGGER)
@@ -32,7 +33,8 @@ _log = logging.getLogger(LOGGER)
 _CHECKED_FILES = 20
 
 
-def run(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: str | None = None) -> bool:
+def run(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: str | None = None,
+        span: str | None = None) -> bool:
     """Runs the pipeline and prints its summary. Needs `console.quiet` around it.
 
     Args:
@@ -40,6 +42,7 @@ def run(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: str |
         config: everything else about the run.
         layout: where it writes.
         data_dir: folder of the log's files, when the specification does not say.
+        span: of daily logs, the newest that is read, by its day or number; None for the newest there is.
 
     Returns:
         Whether the student passed the gate and was pushed.
@@ -48,7 +51,7 @@ def run(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: str |
         UserError: something in the data, the specification or the configuration is wrong.
     """
     started = time.monotonic()
-    pipeline = prepare(spec, config, layout, data_dir)
+    pipeline = prepare(spec, config, layout, data_dir, span)
     from models.language_model_source import LanguageModelSource
     from pipeline.local_runner import LocalRunner
     from pipeline.run_summary import summarise
@@ -68,7 +71,8 @@ def run(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: str |
     return summary.verdict == PUSHED
 
 
-def prepare(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: str | None = None) -> Pipeline:
+def prepare(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: str | None = None,
+            span: str | None = None) -> Pipeline:
     """The pipeline of a run, with its files in place and its arguments checked; see `run`.
 
     Example:
@@ -97,7 +101,8 @@ def prepare(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: s
     from models.language_model_source import LanguageModelSource
     from pipeline.pipeline import create_pipeline
 
-    spec, files = resolve_source(spec, layout, data_dir)
+    window = daily_window(spec, config, data_dir, span)
+    spec, files = resolve_source(spec, layout, data_dir, window)
     language_model = LanguageModelSource(config.language_model)
     # They fail now, not after an hour, when a name or an option means nothing.
     LanguageModel.tokenizer_of(config.language_model)
@@ -121,6 +126,7 @@ def prepare(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: s
         dead_letter_dir=str(layout.dead_letters),
         language_model_fingerprint=language_model.fingerprint,
         metadata_connection_config=connection,
+        window=window,
         infra_validation=config.infra_validation == "on" or (
             config.infra_validation == "auto" and _has_image(SERVING_IMAGE)),
     )
@@ -141,7 +147,30 @@ def execute(pipeline: Pipeline, runner: LocalRunner) -> None:
         raise UserError(f"{runner.current}: {cause}") from error
 
 
-def resolve_source(spec: DatasetSpec, layout: RunLayout, data_dir: str | None) -> tuple[DatasetSpec, list[str]]:
+def daily_window(spec: DatasetSpec, config: RunConfig, data_dir: str | None, span: str | None) -> Window | None:
+    """The daily logs that a run reads, or None where the specification is of one log.
+
+    Raises:
+        UserError: there are not enough of them, or a day is asked for where there are none.
+    """
+    from components.example_gen.daily_logs import daily_logs, window
+
+    if not spec.source.daily:
+        if span is not None:
+            raise UserError(f"--span {span}: dataset {spec.name} is one log; daily ones have {{YYYY}}, {{MM}} and "
+                            "{DD}, or {SPAN}, in source.path")
+        return None
+    found = window(daily_logs(spec, data_dir), config.rolling.days, span, config.rolling.exclude,
+                   config.rolling.history_days if spec.derivation else 0)
+    _log.info("trained on %s, evaluated on %s",
+              " to ".join(dict.fromkeys((found.training[0].name, found.training[-1].name))), found.newest.name)
+    if found.missing:
+        _log.info("WARNING: no log of %s", ", ".join(found.missing))
+    return found
+
+
+def resolve_source(spec: DatasetSpec, layout: RunLayout, data_dir: str | None,
+                   window: Window | None = None) -> tuple[DatasetSpec, list[str]]:
     """The specification with its files in place, and the files.
 
     A generated or a tensorflow-datasets log is made or prepared first. The first row of
@@ -150,8 +179,12 @@ def resolve_source(spec: DatasetSpec, layout: RunLayout, data_dir: str | None) -
     from components.example_gen import readers
 
     spec = datasets.materialise(spec, layout.data)
-    files = readers.list_files(spec, data_dir, cache_dir=str(layout.data))
-    for file in files[:_CHECKED_FILES]:
+    if window:
+        files = [file for log in (*window.earlier, *window.training, window.newest) for file in log.files]
+    else:
+        files = readers.list_files(spec, data_dir, cache_dir=str(layout.data))
+    # Of daily logs the newest are the ones that no run has read.
+    for file in files[-_CHECKED_FILES:] if window else files[:_CHECKED_FILES]:
         with contextlib.closing(readers.read_rows(spec, file)) as rows:
             next(rows, None)
     return spec, files

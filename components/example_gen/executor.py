@@ -4,30 +4,32 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import apache_beam as beam
 from absl import logging
 from apache_beam.transforms import stats
+from tfx.components.example_gen import utils as example_gen_utils
 from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_executor
 from tfx.dsl.io import fileio
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 
-from components.beam_io import write_examples
-from components.example_gen import readers, splitting
+from components.beam_io import read_records, write_examples
+from components.example_gen import past, readers, splitting
 from components.example_gen.row_parser import Parsed, RowParser, parse_time
 from models import raw_example
 from models.spec.dataset_spec import DatasetSpec
 from models.spec.errors import UserError
-from models.spec.split_rule import SPLITS
 
 _COUNTERS = "ingestion"
 # Rank error of the time cuts: 0.01 % of the rows.
 _QUANTILES = 10_000
 SUMMARY = "summary.json"
 REJECTED = "rejected.jsonl"
+# TFX's custom property of examples of one day.
+SPAN = example_gen_utils.SPAN_PROPERTY_NAME
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -43,11 +45,14 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         spec = DatasetSpec.from_json(exec_properties["dataset_spec"])
         examples = artifact_utils.get_single_instance(output_dict["examples"])
         report_uri = artifact_utils.get_single_uri(output_dict["report"])
-        examples.split_names = artifact_utils.encode_split_names(list(SPLITS))
+        examples.split_names = artifact_utils.encode_split_names(list(spec.split.written))
+        if exec_properties.get("span") is not None:
+            examples.set_int_custom_property(SPAN, exec_properties["span"])
         examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
 
         pipeline = self._make_beam_pipeline()
-        _build(pipeline, spec, exec_properties["files"].split("\n"), examples.uri, report_uri)
+        earlier = [artifact_utils.get_single_uri(input_dict[key]) for key in past.KEYS if input_dict.get(key)]
+        _build(pipeline, spec, exec_properties["files"].split("\n"), examples.uri, report_uri, earlier)
         result = pipeline.run()
         result.wait_until_finish()
 
@@ -58,7 +63,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         _check(summary, exec_properties["max_rejected_share"], report_uri, exec_properties.get("dead_letter_dir"))
 
 
-def _build(pipeline, spec: DatasetSpec, files: list[str], examples_uri: str, report_uri: str) -> None:
+def _build(pipeline, spec: DatasetSpec, files: list[str], examples_uri: str, report_uri: str,
+           earlier: Sequence[str] = ()) -> None:
     """The Beam graph: read and parse, see each user's past, split, write."""
     outputs = (
         pipeline
@@ -73,18 +79,20 @@ def _build(pipeline, spec: DatasetSpec, files: list[str], examples_uri: str, rep
     # A row is (user, time, split key, label, entries, serialized example).
     rows = outputs.rows
     if spec.derivation or spec.split.by == "user_time":
-        rows = (
-            rows
-            | "KeyByUser" >> beam.Map(lambda row: (row[0], row[1:]))
-            | "GroupByUser" >> beam.GroupByKey()
-            | "SeePast" >> beam.FlatMap(_with_past, spec)
-        )
+        keyed = rows | "KeyByUser" >> beam.Map(lambda row: (row[0], row[1:]))
+        if earlier:
+            groups = {"rows": keyed, "past": _read_past(pipeline, earlier)} | "JoinEarlierDays" >> beam.CoGroupByKey()
+            rows = groups | "SeePast" >> beam.FlatMap(
+                lambda group, spec: _with_past((group[0], group[1]["rows"]), spec, group[1]["past"]), spec)
+        else:
+            rows = keyed | "GroupByUser" >> beam.GroupByKey() | "SeePast" >> beam.FlatMap(_with_past, spec)
     else:
         rows = rows | "WithoutPast" >> beam.Map(lambda row: (None, *row[1:4], row[5]))
     # From here on a row is (split or None, time, split key, label, serialized example).
-    if spec.split.by == "hash":
+    if spec.split.by in ("hash", "day"):
+        fractions = spec.split.fractions if spec.split.by == "hash" else splitting.before_test(spec.split.fractions)
         split = rows | "SplitByHash" >> beam.Map(
-            lambda row, fractions: (splitting.hash_split(row[2], fractions), *row[3:]), spec.split.fractions)
+            lambda row, fractions: (splitting.hash_split(row[2], fractions), *row[3:]), fractions)
     elif spec.split.by == "user_time":
         split = rows | "TakeUserSplit" >> beam.Map(lambda row: (row[0], *row[3:]))
     elif spec.split.test_from is not None:
@@ -99,9 +107,10 @@ def _build(pipeline, spec: DatasetSpec, files: list[str], examples_uri: str, rep
         )
         split = rows | "SplitByTime" >> beam.Map(
             lambda row, cuts: (splitting.time_split(row[1], cuts), *row[3:]), beam.pvalue.AsSingleton(cuts))
+    names = spec.split.written
     parts = split | "CountSplits" >> beam.Map(_count) | "Partition" >> beam.Partition(
-        lambda row, _: SPLITS.index(row[0]), len(SPLITS))
-    for name, part in zip(SPLITS, parts):
+        lambda row, _: names.index(row[0]), len(names))
+    for name, part in zip(names, parts):
         _ = (
             part
             | f"Examples[{name}]" >> beam.Map(lambda row: row[2])
@@ -139,23 +148,34 @@ class _ReadAndParse(beam.DoFn):
                     ensure_ascii=True))
 
 
-def _with_past(group: tuple[str, Iterable], spec: DatasetSpec) -> Iterable[tuple]:
+def _read_past(pipeline, uris: Sequence[str]):
+    """(user, past of a day) from the histories of earlier days."""
+    return (
+        [pipeline | f"ReadPast[{i}]" >> read_records(uri) for i, uri in enumerate(uris)]
+        | "PastDays" >> beam.Flatten()
+        | "DecodePast" >> beam.Map(past.decode)
+    )
+
+
+def _with_past(group: tuple[str, Iterable], spec: DatasetSpec, earlier: Iterable[past.Past] = ()) -> Iterable[tuple]:
     """One user's rows with their derived histories and, where asked, their splits."""
+    earlier = list(earlier)
     # The serialized example breaks ties, so that a run is repeatable on every runner.
     rows = sorted(group[1], key=lambda row: (row[0], row[4]))
     times = [row[0] for row in rows]
     histories = [f for f in spec.features if f.derive]
     labels = [row[2] for row in rows]
-    past = [
-        splitting.earlier_entries(
-            times, splitting.history_entries(feature, labels, [row[3][number] for row in rows]), feature.max_length)
+    seen_by_history = [
+        past.seen(
+            [entry for day in earlier for entry in day[number]], times,
+            splitting.history_entries(feature, labels, [row[3][number] for row in rows]), feature.max_length)
         for number, feature in enumerate(histories)
     ]
     by_user = spec.split.by == "user_time"
     splits = splitting.user_time_splits(len(rows), spec.split.fractions) if by_user else [None] * len(rows)
     for i, (time, split_key, label, _, example) in enumerate(rows):
         features = {}
-        for feature, seen in zip(histories, past):
+        for feature, seen in zip(histories, seen_by_history):
             features[feature.name] = [entry for entry, _ in seen[i]]
             if feature.history_text:
                 features[feature.history_text] = [word for _, word in seen[i]]
@@ -184,8 +204,8 @@ def _summarise(result, spec: DatasetSpec) -> dict:
         "read": counters.get("read", 0),
         "dropped": counters.get("dropped", 0),
         "rejected": counters.get("rejected", 0),
-        "rows": {s: counters.get(f"rows/{s}", 0) for s in SPLITS},
-        "positive": {s: counters.get(f"positive/{s}", 0) for s in SPLITS},
+        "rows": {s: counters.get(f"rows/{s}", 0) for s in spec.split.written},
+        "positive": {s: counters.get(f"positive/{s}", 0) for s in spec.split.written},
     }
 
 
@@ -210,6 +230,9 @@ def _check(summary: dict, max_rejected_share: float, report_uri: str, dead_lette
         raise UserError(
             f"No row is left: {summary['read']:,} read, {summary['dropped']:,} dropped by the label rule, "
             f"{summary['rejected']:,} rejected. Check the keys source and label.")
+    if summary["split_by"] == "day":
+        # What a day lacks, the others of the window have.
+        return
     for split, rows in summary["rows"].items():
         if rows == 0:
             raise UserError(

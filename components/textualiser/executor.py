@@ -63,7 +63,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 _ = outputs.examples | f"Write[{split}]" >> beam_io.write_examples(target.uri, split)
                 found.append(outputs.texts)
             if gather:
-                _write_texts(found, tables, texts.uri)
+                write_texts(found, tables, texts.uri)
 
 
 def _extend_schema(source: str, target: str, spec: DatasetSpec, tables: list[str]) -> None:
@@ -77,7 +77,7 @@ def _extend_schema(source: str, target: str, spec: DatasetSpec, tables: list[str
     tfdv.write_schema_text(schema, os.path.join(target, "schema.pbtxt"))
 
 
-def _write_texts(found: list, tables: list[str], uri: str) -> None:
+def write_texts(found: list, tables: list[str], uri: str) -> None:
     """Writes (table, key, text) once a table and key, whatever split it was seen in."""
     distinct = (
         found

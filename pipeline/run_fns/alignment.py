@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from models.alignment_model import AlignmentModel
+from pipeline.run_fns import daily
 from pipeline.run_fns.stage import Stage
 from pipeline.settings.alignment import Alignment
 
@@ -45,6 +46,7 @@ def train(stage: Stage) -> AlignmentModel:
     options = stage.config.alignment
     with stage.precision():
         model = new_alignment_model(stage)
+        daily.start_alignment(stage, model)
         batch_size = min(options.batch_size, stage.rows("train"))
         compile_alignment(model, options, stage.rows("train") // batch_size * options.epochs)
         stage.fit(
@@ -57,6 +59,8 @@ def train(stage: Stage) -> AlignmentModel:
 
 def run_fn(fn_args) -> None:
     """Aligns and saves both models' weights for stage 2."""
-    model = train(Stage.from_fn_args(fn_args, "alignment"))
+    stage = Stage.from_fn_args(fn_args, "alignment")
+    model = train(stage)
     tf.io.gfile.makedirs(fn_args.serving_model_dir)
     model.save_weights(os.path.join(fn_args.serving_model_dir, ALIGNED))
+    daily.leave_alignment(fn_args, stage, model)
