@@ -129,16 +129,17 @@ def take_over(new: CTRModel, old: CTRModel, new_values: Mapping[str, Sequence[by
         ours, theirs = getattr(new, part), getattr(old, part)
         if ours is not None and theirs is not None:
             left += _embeddings(part, ours, theirs, new_values, old_values)
-    if (new.backbone_name, new.backbone_options) != (old.backbone_name, old.backbone_options):
-        left.append(f"backbone: it was {old.backbone_name} {old.backbone_options or ''}".rstrip())
-    else:
-        left += _assign("backbone", new.backbone.weights, old.backbone.weights)
-    return left + _assign("output layer", new.output_layer.weights, old.output_layer.weights)
+    if not _same_backbone(new, old):
+        return left + [f"backbone and output layer: it was {old.backbone_name} {old.backbone_options or ''}".rstrip()]
+    changed = _assign("backbone and output layer", new.backbone.weights, old.backbone.weights)
+    # An output layer means nothing on another representation.
+    return left + (changed or _assign("output layer", new.output_layer.weights, old.output_layer.weights))
 
 
 def take_over_output_layer(new: CTRModel, old: CTRModel) -> bool:
-    """Gives a model an earlier one's output layer; returns whether the shapes allow it."""
-    return not _assign("output layer", new.output_layer.weights, old.output_layer.weights)
+    """Gives a model an earlier one's output layer; returns whether their backbones are the same."""
+    return (_same_backbone(new, old) and _shapes(new.backbone) == _shapes(old.backbone)
+            and not _assign("output layer", new.output_layer.weights, old.output_layer.weights))
 
 
 def read_values(folder_: str, model: CTRModel) -> dict[str, tuple[bytes, ...]]:
@@ -181,6 +182,14 @@ def _rows(new: Sequence[bytes], old: Sequence[bytes], num_new: int, num_old: int
     buckets = min(num_new - len(new), num_old - len(old)) - 1
     pairs += [(len(new) + 1 + i, len(old) + 1 + i) for i in range(buckets)]
     return np.array(pairs, np.int64)
+
+
+def _same_backbone(new: CTRModel, old: CTRModel) -> bool:
+    return (new.backbone_name, new.backbone_options) == (old.backbone_name, old.backbone_options)
+
+
+def _shapes(layer) -> list[tuple[int, ...]]:
+    return [tuple(weight.shape) for weight in layer.weights]
 
 
 def _assign(what: str, weights: Sequence, values: Sequence, more: bool = False) -> list[str]:
