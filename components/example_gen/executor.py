@@ -231,7 +231,12 @@ def _check(summary: dict, max_rejected_share: float, report_uri: str, dead_lette
             f"No row is left: {summary['read']:,} read, {summary['dropped']:,} dropped by the label rule, "
             f"{summary['rejected']:,} rejected. Check the keys source and label.")
     if summary["split_by"] == "day":
-        # What a day lacks, the others of the window have.
+        # What a day's validation lacks, those of the other days of the window have.
+        rows, positive = (sum(summary[key].values()) for key in ("rows", "positive"))
+        if positive in (0, rows):
+            raise UserError(
+                f"The day has one class only ({positive:,} of {rows:,} rows are positive), so no AUC can be computed. "
+                "Check the key label and the day's log, or leave the day out (rolling.exclude).")
         return
     for split, rows in summary["rows"].items():
         if rows == 0:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import os
 
+import numpy as np
 import tensorflow as tf
 from absl import logging
 from tfx.dsl.components.base import base_executor
@@ -12,7 +13,7 @@ from tfx.types import artifact_utils
 
 from components import beam_io
 from models import raw_example, warm_start
-from models.preprocessing import vocabulary_features
+from models.preprocessing import MISSING, vocabulary_features
 from models.rolling_vocabulary import RollingVocabulary
 from models.spec.dataset_spec import DatasetSpec
 
@@ -38,6 +39,9 @@ class Executor(base_executor.BaseExecutor):
             before = RollingVocabulary.load(warm_start.vocabularies(base), feature.name) if base else None
             vocabulary = (before or RollingVocabulary()).next_day(
                 counts, feature.min_count, exec_properties["span"], exec_properties["keep_departed"])
+            if not vocabulary.values:
+                # TensorFlow makes no table of an empty file.
+                vocabulary = RollingVocabulary((MISSING.encode(),), np.array([exec_properties["span"]]))
             vocabulary.save(target, feature.name)
             logging.info("VocabularyGen: %s: %d values, %d of them new", feature.name, len(vocabulary.values),
                          len(set(vocabulary.values) - set(before.values if before else ())))

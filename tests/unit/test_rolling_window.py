@@ -6,7 +6,7 @@ from tfx.types import standard_artifacts
 
 from components.artifacts import UserHistories, ValueCounts, Vocabularies
 from components.beam_io import splits_of
-from components.example_gen import past, readers
+from components.example_gen import past
 from components.example_gen.executor import Executor as ExampleGenExecutor
 from components.rolling_window.executor import Executor as RollingWindowExecutor
 from components.user_histories.executor import Executor as UserHistoriesExecutor
@@ -15,6 +15,7 @@ from components.vocabulary_gen.executor import Executor as VocabularyGenExecutor
 from models import warm_start
 from models.rolling_vocabulary import RollingVocabulary
 from models.spec.dataset_spec import DatasetSpec
+from models.spec.errors import UserError
 from tests.executor_case import artifact, beam_executor, read_examples, write_examples
 
 SPEC = """
@@ -100,6 +101,12 @@ def test_a_day_is_divided_between_train_and_validation_and_knows_its_span(tmp_pa
     assert train / 900 == pytest.approx(7 / 9, abs=0.04)
 
 
+def test_a_day_of_one_class_stops_the_run(tmp_path, spec):
+    file = write_day(tmp_path, 5, [("u", f"f{i}", 0, i) for i in range(9)])
+    with pytest.raises(UserError, match="one class only .0 of 9 rows are positive.*rolling.exclude"):
+        ingest(tmp_path / "five", spec, file, 5)
+
+
 def counted(folder, spec, rows):
     examples = write_examples(folder / "examples", {"train": rows, "validation": [{"film": ["unseen"]}]})
     counts = artifact(ValueCounts, folder / "counts")
@@ -126,6 +133,8 @@ def test_the_row_of_an_id_is_the_same_on_day_1_2_and_3(tmp_path, spec):
     one = vocabularies(tmp_path / "v1", spec, 1, days[:1])
     assert one["film"].values == (b"a", b"<missing>")
     assert one["tags"].values == (b"<missing>", b"x")
+    # A table has a row at least.
+    assert one["who"].values == (b"<missing>",)
     found = [one]
     for span, window in ((2, days[:2]), (3, days[1:])):
         base = artifact(standard_artifacts.Model, tmp_path / f"model{span}")
@@ -140,12 +149,15 @@ def test_the_row_of_an_id_is_the_same_on_day_1_2_and_3(tmp_path, spec):
 def test_a_window_holds_the_days_rows_and_each_text_once(tmp_path, spec):
     days = [write_examples(tmp_path / f"d{i}", {"train": [{"film": [f"{i}{j}"]} for j in range(2)],
                                                "validation": [{"film": [f"v{i}"]}]}) for i in range(2)]
-    texts = [write_examples(tmp_path / f"t{i}", {"item": [{"key": [1], "text": ["same"]}, {"key": [2 + i], "text": [t]}],
-                                                "liked": [{"key": [7], "text": [t]}]})
-             for i, t in enumerate(("p", "q"))]
+    texts = [
+        write_examples(tmp_path / f"t{i}", {
+            "item": [{"key": [1], "text": ["same"]}, {"key": [2 + i], "text": [text]}],
+            "liked": [{"key": [7], "text": [text]}]})
+        for i, text in enumerate(("p", "q"))]
     examples, merged = (artifact(standard_artifacts.Examples, tmp_path / name) for name in ("examples", "merged"))
     beam_executor(RollingWindowExecutor, tmp_path).Do(
-        {**{f"examples_{i:02d}": [d] for i, d in enumerate(days)}, **{f"texts_{i:02d}": [t] for i, t in enumerate(texts)}},
+        {f"{name}_{i:02d}": [found] for name, all_days in (("examples", days), ("texts", texts))
+         for i, found in enumerate(all_days)},
         {"examples": [examples], "texts": [merged]}, {})
     assert splits_of(examples) == ["train", "validation"] and splits_of(merged) == ["item", "liked"]
     assert sorted(r["film"][0] for r in read_examples(examples, "train")) == [b"00", b"01", b"10", b"11"]
