@@ -93,8 +93,8 @@ def test_a_feature_that_the_schema_lacks_or_fixes_is_named():
 def with_files(tmp_path_factory):
     """The same rows with vocabularies that were made beforehand; `gone` is no longer in the log."""
     folder = tmp_path_factory.mktemp("vocabularies")
-    values = {"user_id": (b"u1", b"gone", b"u3"), "gender": (b"<missing>", b"F"), "job": (b"<missing>",), "movie": (b"gone", b"a"),
-              "genre": (b"y",)}
+    values = {"user_id": (b"u1", b"gone", b"u3"), "gender": (b"<missing>", b"F"), "job": (b"<missing>",),
+              "movie": (b"gone", b"a"), "genre": (b"y",)}
     for name, kept in values.items():
         RollingVocabulary(kept).save(str(folder), name)
     return transform(tmp_path_factory.mktemp("files"), "frozen", vocabularies=str(folder))
