@@ -87,8 +87,7 @@ class RunSummary:
             *([f"  vectors     {self.texts['encoded']:,} texts encoded, {self.texts['reused']:,} taken over"]
               if self.texts else []),
             *([f"  cold start  {self._new_rows}"] if self.cold_start else []),
-            f"  time        {self.seconds:.0f} s: " + ", ".join(
-                f"{c.node} " + ("reused" if c.cached else f"{c.seconds:.0f} s") for c in self.components),
+            f"  time        {self.seconds:.0f} s: {self._times}",
             "",
             FIGURES_HEADER,
         ]
@@ -111,6 +110,14 @@ class RunSummary:
             f"  next        {self._next}",
         ]
         return "\n".join(lines)
+
+    @property
+    def _times(self) -> str:
+        # Of the nodes of single days only those that had something to do.
+        shown = [c for c in self.components if not (c.cached and "-" in c.node)]
+        times = [f"{c.node} " + ("reused" if c.cached else f"{c.seconds:.0f} s") for c in shown]
+        others = len(self.components) - len(shown)
+        return ", ".join(times + [f"{others} more of single days reused"] * (others > 0))
 
     @property
     def _new_rows(self) -> str:

@@ -69,9 +69,7 @@ def daily_logs(spec: DatasetSpec, data_dir: str | None = None) -> list[DailyLog]
     ```
     """
     pattern = spec.source.path if data_dir is None else spec.source.written_path
-    parts = pattern.split("/")
-    first = next(i for i, part in enumerate(parts) if "{" in part and _TOKENS.search(part))
-    regex = re.compile("(?:^|/)" + _regex("/".join(parts[first:])) + "$")
+    regex = re.compile("(?:^|/)" + _regex(spec.source.tail) + "$")
     found: dict[int, list[str]] = {}
     for file in _files.expand(_glob(pattern), data_dir):
         match = regex.search(file.replace(os.sep, "/"))

@@ -117,6 +117,15 @@ class Source(SpecPart):
         """`path` before `resolved` changed it."""
         return self._written_path or self.path
 
+    @property
+    def tail(self) -> str | None:
+        """`path` without the folders above the log: its last part, or all from the one that says the day."""
+        if self.path is None:
+            return None
+        parts = self.path.split("/")
+        first = next((i for i, part in enumerate(parts) if SPAN.search(part) or any(d in part for d in DATE_PARTS)), -1)
+        return "/".join(parts[first:])
+
     def resolved(self, folder: pathlib.Path) -> Source:
         """This source with a relative `path` joined to the specification's own folder."""
         if not self.path or "://" in self.path:

@@ -123,3 +123,13 @@ def test_what_cannot_be_run_says_why(tmp_path):
         window(there, days=3, span="2024-03-02")
     with pytest.raises(UserError, match="no log of the 3 days before 2024-03-09"):
         window(there, days=3)
+
+
+@pytest.mark.parametrize(("path", "tail"), [
+    ("private/logs/{YYYY}-{MM}-{DD}/*.csv", "{YYYY}-{MM}-{DD}/*.csv"),
+    ("private/log-{SPAN:3}.csv", "log-{SPAN:3}.csv")])
+def test_a_served_model_says_no_more_of_the_place_than_the_day_takes(tmp_path, path, tail):
+    found = spec(tmp_path, path)
+    assert found.source.tail == tail
+    public = found.model_copy(update={"source": found.source.model_copy(update={"path": tail})})
+    assert DatasetSpec.from_json(public.to_json()).source.daily

@@ -8,6 +8,7 @@ from models.spec.dataset_spec import DatasetSpec
 from models.spec.errors import UserError
 from pipeline.config import RunConfig
 from pipeline.pipeline import create_pipeline
+from pipeline.run import daily_window
 
 SPEC = """
 name: toy
@@ -125,3 +126,18 @@ def test_a_language_model_that_changes_every_day_is_refused(nodes):
 def test_fine_tuning_has_no_vectors(nodes):
     found = nodes(8, ["text_mode=finetune"])
     assert not {"TextEncoder", "EarlierTextVectors", "ColdStart"} & set(found)
+
+
+def test_days_are_asked_for_where_there_are_days_only(tmp_path):
+    one = DatasetSpec.parse(SPEC.replace("day-{SPAN}", "log").replace("by: day", "by: hash"), "toy.yaml")
+    config = RunConfig.load("toy", None, ["rolling.days=2", "rolling.exclude=[2]"])
+    assert daily_window(one, config, None, None) is None
+    with pytest.raises(UserError, match="--span 3: dataset toy is one log"):
+        daily_window(one, config, None, "3")
+    for day in range(1, 6):
+        (tmp_path / f"day-{day}.csv").write_text("who,film,clicked\na,b,1\n")
+    found = daily_window(DatasetSpec.parse(SPEC, "toy.yaml"), config, str(tmp_path), "4")
+    assert ([log.name for log in found.training], found.newest.name, found.missing) == (["3"], "4", ())
+    # A history needs what users did before the window.
+    liked = DatasetSpec.parse(SPEC + LIKED.strip("\n"), "toy.yaml")
+    assert [log.name for log in daily_window(liked, config, str(tmp_path), None).earlier] == ["1"]
