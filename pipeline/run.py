@@ -99,6 +99,7 @@ def prepare(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: s
     from models import backbones
     from models.language_model import LanguageModel
     from models.language_model_source import LanguageModelSource
+    from pipeline.daily_window import daily_window
     from pipeline.pipeline import create_pipeline
 
     window = daily_window(spec, config, data_dir, span)
@@ -145,28 +146,6 @@ def execute(pipeline: Pipeline, runner: LocalRunner) -> None:
         if cause is None:
             raise
         raise UserError(f"{runner.current}: {cause}") from error
-
-
-def daily_window(spec: DatasetSpec, config: RunConfig, data_dir: str | None, span: str | None) -> Window | None:
-    """The daily logs that a run reads, or None where the specification is of one log.
-
-    Raises:
-        UserError: there are not enough of them, or a day is asked for where there are none.
-    """
-    from components.example_gen.daily_logs import daily_logs, window
-
-    if not spec.source.daily:
-        if span is not None:
-            raise UserError(f"--span {span}: dataset {spec.name} is one log; daily ones have {{YYYY}}, {{MM}} and "
-                            "{DD}, or {SPAN}, in source.path")
-        return None
-    found = window(daily_logs(spec, data_dir), config.rolling.days, span, config.rolling.exclude,
-                   config.rolling.history_days if spec.derivation else 0)
-    _log.info("trained on %s, evaluated on %s",
-              " to ".join(dict.fromkeys((found.training[0].name, found.training[-1].name))), found.newest.name)
-    if found.missing:
-        _log.info("WARNING: no log of %s", ", ".join(found.missing))
-    return found
 
 
 def resolve_source(spec: DatasetSpec, layout: RunLayout, data_dir: str | None,

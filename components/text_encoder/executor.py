@@ -31,6 +31,9 @@ FINGERPRINT, MAX_TOKENS = "language_model_fingerprint", "max_tokens"
 # What a vector's record holds besides in daily operation: the fingerprint of its text.
 TEXT = "text_fingerprint"
 
+# Tag of the texts that go on to be encoded; no split can be called so.
+_NEW = "_new"
+
 # A split's name and a key in it.
 Owner = tuple[str, int]
 
@@ -159,9 +162,9 @@ def _without_known(pipeline, texts, previous: list, splits: list[str]):
     outputs = (
         {"texts": keyed, "vectors": vectors}
         | "JoinPrevious" >> beam.CoGroupByKey()
-        | "DivideByKnown" >> beam.ParDo(_DivideByKnown()).with_outputs(*splits, main="new")
+        | "DivideByKnown" >> beam.ParDo(_DivideByKnown()).with_outputs(*splits, main=_NEW)
     )
-    return outputs.new, outputs
+    return outputs[_NEW], outputs
 
 
 class _DivideByKnown(beam.DoFn):

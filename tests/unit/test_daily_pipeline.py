@@ -7,8 +7,8 @@ from components.example_gen.daily_logs import DailyLog, Window
 from models.spec.dataset_spec import DatasetSpec
 from models.spec.errors import UserError
 from pipeline.config import RunConfig
+from pipeline.daily_window import daily_window
 from pipeline.pipeline import create_pipeline
-from pipeline.run import daily_window
 
 SPEC = """
 name: toy
