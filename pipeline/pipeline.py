@@ -21,6 +21,7 @@ from components.text_encoder.component import TextEncoder
 from components.textualiser.component import Textualiser
 from components.trainer.component import Trainer
 from models.spec.dataset_spec import DatasetSpec
+from models.spec.errors import UserError
 from pipeline.config import RunConfig
 from pipeline.daily_pipeline import TrainingData, daily_data
 from pipeline.evaluation import eval_config
@@ -73,7 +74,13 @@ def create_pipeline(
 
     Returns:
         The TFX pipeline, for any TFX runner.
+
+    Raises:
+        UserError: the specification stands for one log a day, and there is no window of them.
     """
+    if spec.source.daily and window is None:
+        raise UserError(f"dataset {spec.name}: source.path is one log a day, which `ctrl run` reads: it names the days "
+                        "of its window; see docs/daily.md")
     if window:
         nodes, data = daily_data(spec, config, window, dead_letter_dir, language_model_fingerprint)
     else:

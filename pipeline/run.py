@@ -19,6 +19,7 @@ from pipeline import datasets
 from pipeline.catalogue import Catalogue
 from pipeline.config import SERVING_IMAGE, RunConfig
 from pipeline.console import LOGGER
+from pipeline.daily_window import daily_window
 from pipeline.layout import RunLayout
 from pipeline.verdict import PUSHED
 
@@ -91,6 +92,7 @@ def prepare(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: s
         raise UserError(f"dataset {spec.name}: no feature has a text, so there is nothing to align with a language "
                         "model; give at least one feature the key text")
     config = _with_catalogue(config, spec, layout)
+    window = daily_window(spec, config, data_dir, span)
     _log.info("loading the libraries ...")
     # TFX takes 20 to 40 seconds to import, so wrong arguments have been refused before.
     from tfx.orchestration import metadata
@@ -99,10 +101,8 @@ def prepare(spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: s
     from models import backbones
     from models.language_model import LanguageModel
     from models.language_model_source import LanguageModelSource
-    from pipeline.daily_window import daily_window
     from pipeline.pipeline import create_pipeline
 
-    window = daily_window(spec, config, data_dir, span)
     spec, files = resolve_source(spec, layout, data_dir, window)
     language_model = LanguageModelSource(config.language_model)
     # They fail now, not after an hour, when a name or an option means nothing.

@@ -141,3 +141,9 @@ def test_days_are_asked_for_where_there_are_days_only(tmp_path):
     # A history needs what users did before the window.
     liked = DatasetSpec.parse(SPEC + LIKED.strip("\n"), "toy.yaml")
     assert [log.name for log in daily_window(liked, config, str(tmp_path), None).earlier] == ["1"]
+
+
+def test_daily_logs_without_a_window_are_refused(tmp_path):
+    with pytest.raises(UserError, match="one log a day, which `ctrl run` reads"):
+        create_pipeline("toy", str(tmp_path), DatasetSpec.parse(SPEC, "toy.yaml"), RunConfig.load("toy"), ["day-1.csv"],
+                        "0", str(tmp_path), str(tmp_path))
