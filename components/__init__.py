@@ -1,6 +1,7 @@
 """TFX components: each is a folder with `component.py` and `executor.py`."""
 
-_ARTIFACTS = ("AdaptedLanguageModel", "DeploymentFiles", "IngestionReport")
+_ARTIFACTS = (
+    "AdaptedLanguageModel", "DeploymentFiles", "IngestionReport", "UserHistories", "ValueCounts", "Vocabularies")
 
 
 def __getattr__(name):

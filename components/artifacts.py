@@ -23,3 +23,21 @@ class DeploymentFiles(types.Artifact):
     """What stock TensorFlow Serving is started with; see `components.serving_config`."""
 
     TYPE_NAME = "components.DeploymentFiles"
+
+
+class UserHistories(types.Artifact):
+    """What each user adds to the derived histories of later days; see `components.user_histories`."""
+
+    TYPE_NAME = "components.UserHistories"
+
+
+class ValueCounts(types.Artifact):
+    """How often each value occurs in one day's training rows; see `components.value_counts`."""
+
+    TYPE_NAME = "components.ValueCounts"
+
+
+class Vocabularies(types.Artifact):
+    """The values that have an embedding row, in the order of their rows; see `components.vocabulary_gen`."""
+
+    TYPE_NAME = "components.Vocabularies"

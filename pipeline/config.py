@@ -23,6 +23,7 @@ from pipeline.settings.evaluation import Evaluation
 from pipeline.settings.ingestion import Ingestion
 from pipeline.settings.part import Part
 from pipeline.settings.resources import Resources
+from pipeline.settings.rolling import Rolling
 from pipeline.settings.training import Training
 
 CONFIGS = pathlib.Path(__file__).parent / "configs"
@@ -80,6 +81,7 @@ class RunConfig(Part):
     distillation: Distillation = Distillation()
     cold_start: ColdStart = ColdStart()
     evaluation: Evaluation = Evaluation()
+    rolling: Rolling = Rolling()
     beam: Beam = Beam()
     resources: Resources = Resources()
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from ml_metadata.proto import metadata_store_pb2
 from tfx.components import Evaluator, SchemaGen, StatisticsGen, Transform
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
+from tfx.dsl.components.base.base_node import BaseNode
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.orchestration import data_types
 from tfx.orchestration import pipeline as tfx_pipeline
@@ -16,13 +17,16 @@ from tfx.types import Channel, standard_artifacts
 
 from components.data_validator.component import DataValidator
 from components.example_gen.component import ExampleGen
+from components.example_gen.daily_logs import Window
 from components.language_adapter.component import LanguageAdapter
 from components.served_model.component import ServedModel
 from components.text_encoder.component import TextEncoder
 from components.textualiser.component import Textualiser
 from components.trainer.component import Trainer
 from models.spec.dataset_spec import DatasetSpec
+from models.spec.errors import UserError
 from pipeline.config import RunConfig
+from pipeline.daily_pipeline import TrainingData, daily_data
 from pipeline.evaluation import eval_config
 from pipeline.gate import gate
 from pipeline.resolvers import PreviousBlessedModelStrategy, PreviousStatisticsStrategy
@@ -52,6 +56,7 @@ def create_pipeline(
     infra_validation: bool = False,
     accepted_dir: str | None = None,
     run_parameters: Mapping[str, data_types.RuntimeParameter] | None = None,
+    window: Window | None = None,
 ) -> tfx_pipeline.Pipeline:
     """Builds the pipeline.
 
@@ -76,10 +81,42 @@ def create_pipeline(
             and the baseline of the gate is the version in `serving_dir`.
         run_parameters: what each run is given anew instead of when the pipeline is made, by name:
             `files` and `fingerprint`, `max_rejected_share`, `max_drift`.
+        window: the daily logs, in place of `files` and `fingerprint`, where the specification
+            stands for one log a day.
 
     Returns:
         The TFX pipeline, for any TFX runner.
+
+    Raises:
+        UserError: the specification stands for one log a day, and there is no window of them.
     """
+    if spec.source.daily and window is None:
+        raise UserError(f"dataset {spec.name}: source.path is one log a day, which `ctrl run` reads: it names the days "
+                        "of its window; see docs/daily.md")
+    if window:
+        nodes, data = daily_data(spec, config, window, dead_letter_dir, language_model_fingerprint)
+    else:
+        nodes, data = _log_data(
+            spec, config, files, fingerprint, checkpoint_dir, dead_letter_dir, language_model_fingerprint, accepted_dir,
+            run_parameters)
+    nodes += _model_nodes(spec, config, data, serving_dir, checkpoint_dir, deployment_dir, language_model_fingerprint,
+                          infra_validation, served_as_baseline=accepted_dir is not None)
+    return tfx_pipeline.Pipeline(
+        pipeline_name=pipeline_name,
+        pipeline_root=pipeline_root,
+        components=nodes,
+        enable_cache=enable_cache,
+        metadata_connection_config=metadata_connection_config,
+        beam_pipeline_args=config.beam.flags(),
+    )
+
+
+def _log_data(
+    spec: DatasetSpec, config: RunConfig, files: list[str], fingerprint: str, checkpoint_dir: str,
+    dead_letter_dir: str | None, language_model_fingerprint: str, accepted_dir: str | None,
+    run_parameters: Mapping[str, data_types.RuntimeParameter] | None,
+) -> tuple[list[BaseNode], TrainingData]:
+    """The nodes that make training data of one log; see `create_pipeline`."""
     dataset_spec = spec.to_json()
     frozen = config.text_mode == "frozen"
     values = {
@@ -181,6 +218,23 @@ def create_pipeline(
         text_vectors = text_encoder.outputs["text_vectors"]
         nodes.append(text_encoder)
 
+    examples = example_gen.outputs["examples"]
+    return nodes, TrainingData(
+        raw_examples=examples, evaluated=examples, evaluated_splits=("test",),
+        textualised_examples=textualiser.outputs["textualised_examples"],
+        transform=transform, text_vectors=text_vectors, adapted=adapted)
+
+
+def _model_nodes(
+    spec: DatasetSpec, config: RunConfig, data: TrainingData, serving_dir: str, checkpoint_dir: str,
+    deployment_dir: str | None, language_model_fingerprint: str, infra_validation: bool, served_as_baseline: bool,
+) -> list[BaseNode]:
+    """The nodes that train models, evaluate and push; see `create_pipeline`."""
+    dataset_spec = spec.to_json()
+    frozen = config.text_mode == "frozen"
+    transform, text_vectors, adapted = data.transform, data.text_vectors, data.adapted
+    nodes = []
+
     # What a trainer that reads text is given: vectors, or the language model to be trained further.
     text_inputs = {"text_vectors": text_vectors} if frozen else {"adapted_language_model": adapted}
 
@@ -196,6 +250,8 @@ def create_pipeline(
         if "language_model" in groups and not frozen:
             # Other weights under the same name are trained anew; for vectors, TextEncoder sees to that.
             custom_config["language_model_fingerprint"] = language_model_fingerprint
+        if data.span is not None:
+            custom_config["span"] = data.span
         return Trainer(
             run_fn=run_fn,
             transform_graph=transform.outputs["transform_graph"],
@@ -208,37 +264,45 @@ def create_pipeline(
     language_keys = ("language_model", "text_mode", "max_tokens")
     text_keys = language_keys + ("alignment",)
 
+    # What the last trainer hands on to the next day.
+    last_inputs = {"vocabularies": data.vocabularies}
+
     # The same backbone without any text: what alignment and distillation are measured against.
     if config.plain_backbone:
-        plain_trainer = trainer(PLAIN, "pipeline.run_fns.plain.run_fn", model_keys)
+        plain_trainer = trainer(PLAIN, "pipeline.run_fns.plain.run_fn", model_keys, earlier_model=data.earlier_model)
+        last_inputs["plain_model"] = plain_trainer.outputs["model"] if data.vocabularies else None
         plain_evaluator = Evaluator(
-            examples=example_gen.outputs["examples"],
+            examples=data.evaluated,
             model=plain_trainer.outputs["model"],
             eval_config=eval_config(spec, gate=None),
-            example_splits=["test"],
+            example_splits=list(data.evaluated_splits),
         ).with_id(PLAIN_EVALUATOR)
         nodes += [plain_trainer, plain_evaluator]
 
     # Stage 1: the ID model and the language model agree on a common space.
     alignment_trainer = trainer(
-        ALIGNMENT, "pipeline.run_fns.alignment.run_fn", model_keys + text_keys, **text_inputs)
+        ALIGNMENT, "pipeline.run_fns.alignment.run_fn", model_keys + text_keys, earlier_model=data.earlier_model,
+        **text_inputs)
+
+    has_cold_start = frozen and config.cold_start.enabled
 
     # Stage 2: clicks, and the teacher's soft labels, on the aligned ID model.
     distillation_trainer = trainer(
         STUDENT, "pipeline.run_fns.distillation.run_fn", model_keys + text_keys + ("distillation",),
-        base_model=alignment_trainer.outputs["model"], raw_examples=example_gen.outputs["examples"], **text_inputs)
+        base_model=alignment_trainer.outputs["model"], raw_examples=data.raw_examples, earlier_model=data.earlier_model,
+        **text_inputs, **({} if has_cold_start else last_inputs))
 
     # Items and users without clicks get rows made from their texts; nothing is trained for them.
     model, cold_start = distillation_trainer.outputs["model"], []
-    if frozen and config.cold_start.enabled:
+    if has_cold_start:
         cold_start.append(trainer(
             COLD_START, COLD_START_RUN_FN, structure_keys + language_keys + ("text_form", "cold_start", "model_name"),
-            examples=textualiser.outputs["textualised_examples"], eval_splits=["validation", "test"],
-            base_model=model, text_vectors=text_vectors, adapted_language_model=adapted))
+            examples=data.textualised_examples, eval_splits=list(data.cold_start_splits),
+            base_model=model, text_vectors=text_vectors, adapted_language_model=adapted, **last_inputs))
         model = cold_start[0].outputs["model"]
 
     # The model that must not be made worse.
-    if accepted_dir:
+    if served_as_baseline:
         baseline = ServedModel(serving_dir=serving_dir, dataset_spec=dataset_spec, spec_file=SPEC_FILE).with_id(
             SERVED_MODEL)
         # Looked for once the candidate is trained: another run may have pushed meanwhile.
@@ -253,15 +317,7 @@ def create_pipeline(
 
     nodes += [
         alignment_trainer, distillation_trainer, *cold_start, baseline,
-        *gate(model, baseline.outputs["model"], example_gen.outputs["examples"], eval_config(spec, config.evaluation),
-              serving_dir, infra_validation, deployment_dir),
+        *gate(model, baseline.outputs["model"], data.evaluated, eval_config(spec, config.evaluation),
+              serving_dir, infra_validation, deployment_dir, data.evaluated_splits),
     ]
-
-    return tfx_pipeline.Pipeline(
-        pipeline_name=pipeline_name,
-        pipeline_root=pipeline_root,
-        components=nodes,
-        enable_cache=enable_cache,
-        metadata_connection_config=metadata_connection_config,
-        beam_pipeline_args=config.beam.flags(),
-    )
+    return nodes
