@@ -1,6 +1,8 @@
 """TFX components: each is a folder with `component.py` and `executor.py`."""
 
-_ARTIFACTS = ("AdaptedLanguageModel", "DeploymentFiles", "IngestionReport", "ScoredRows")
+_ARTIFACTS = (
+    "AdaptedLanguageModel", "DeploymentFiles", "IngestionReport", "ScoredRows", "UserHistories", "ValueCounts",
+    "Vocabularies")
 
 
 def __getattr__(name):

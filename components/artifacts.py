@@ -35,3 +35,21 @@ class ScoredRows(types.Artifact):
     """
 
     TYPE_NAME = "components.ScoredRows"
+
+
+class UserHistories(types.Artifact):
+    """What each user adds to the derived histories of later days; see `components.user_histories`."""
+
+    TYPE_NAME = "components.UserHistories"
+
+
+class ValueCounts(types.Artifact):
+    """How often each value occurs in one day's training rows; see `components.value_counts`."""
+
+    TYPE_NAME = "components.ValueCounts"
+
+
+class Vocabularies(types.Artifact):
+    """The values that have an embedding row, in the order of their rows; see `components.vocabulary_gen`."""
+
+    TYPE_NAME = "components.Vocabularies"

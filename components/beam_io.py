@@ -34,6 +34,18 @@ def read_examples(pipeline, uri: str, split: str):
     return pipeline | beam.io.ReadFromTFRecord(os.path.join(split_dir(uri, split), "*"))
 
 
+@beam.ptransform_fn
+def read_records(pipeline, uri: str):
+    """Reads the records of an artifact that has no splits."""
+    return pipeline | beam.io.ReadFromTFRecord(os.path.join(uri, f"{FILE_NAME}*"))
+
+
+@beam.ptransform_fn
+def write_records(records, uri: str):
+    """Writes records as gzipped TFRecords into an artifact that has no splits."""
+    return records | beam.io.WriteToTFRecord(os.path.join(uri, FILE_NAME), file_name_suffix=".gz")
+
+
 def splits_of(artifact) -> list[str]:
     """Names of an Examples artifact's splits."""
     return artifact_utils.decode_split_names(artifact.split_names)

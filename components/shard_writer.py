@@ -86,7 +86,15 @@ def temporary_dir(uri: str) -> str:
     return os.path.join(uri, ".unfinished")
 
 
-def finish(uri: str) -> None:
-    """Removes what bundles that failed left, once the pipeline has ended."""
+def finish(uri: str, splits: Sequence[str]) -> None:
+    """Removes what bundles that failed left, once the pipeline has ended.
+
+    A split without rows gets a file without rows: what reads it looks for files.
+    """
     if tf.io.gfile.exists(temporary_dir(uri)):
         tf.io.gfile.rmtree(temporary_dir(uri))
+    for split in splits:
+        folder = beam_io.split_dir(uri, split)
+        if not tf.io.gfile.exists(folder):
+            tf.io.gfile.makedirs(folder)
+            tf.io.TFRecordWriter(os.path.join(folder, shard_names("none")[0]), _GZIP).close()

@@ -101,6 +101,16 @@ class FeatureEmbedding(keras.layers.Layer):
         """The weights `[num_ids, dim]` of each table, by its name; there once the layer is built."""
         return dict(self._tables)
 
+    @property
+    def directions(self):
+        """The weights `[dim]` of each numeric field's value, by its name; there once the layer is built."""
+        return dict(self._directions)
+
+    @property
+    def attentions(self):
+        """The attention of each history, by its name; none where histories are averaged."""
+        return dict(self._attentions)
+
     def build(self, input_shape=None):
         regularizer = keras.regularizers.L2(self.l2) if self.l2 else None
         with keras.device(self.device) if self.device else contextlib.nullcontext():

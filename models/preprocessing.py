@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 import tensorflow_transform as tft
@@ -34,7 +35,8 @@ def preprocessing_fn(inputs: Tensors, custom_config: Mapping) -> dict[str, tf.Te
     Args:
         inputs: sparse tensors [batch, values] by feature name: strings; floats for a
             numeric; int64 for `label` and text keys.
-        custom_config: `dataset_spec` (JSON) and `text_mode` (`frozen` or `finetune`).
+        custom_config: `dataset_spec` (JSON) and `text_mode` (`frozen` or `finetune`); and, where
+            vocabularies are made beforehand, `vocabularies`, the folder of their files.
 
     Returns:
         Dense tensors by name.
@@ -57,7 +59,7 @@ def preprocessing_fn(inputs: Tensors, custom_config: Mapping) -> dict[str, tf.Te
             outputs.update(_numeric(feature, _input(inputs, feature.name)))
         elif feature.kind != "history":
             sharing = [f for f in spec.model_features if f.of == feature.name]
-            outputs.update(_ids(feature, sharing, inputs))
+            outputs.update(_ids(feature, sharing, inputs, custom_config.get("vocabularies")))
     if custom_config["text_mode"] == FROZEN:
         for side in spec.text_sides:
             key = f"{side}_text_key"
@@ -117,6 +119,25 @@ def values_in_place(feature: Feature, x: tf.SparseTensor) -> tf.Tensor:
     return _padded(kept, kept.values, feature.max_length)
 
 
+def vocabulary_features(spec: DatasetSpec) -> tuple[Feature, ...]:
+    """The features that have a vocabulary; a history reads that of its `of`."""
+    return tuple(f for f in spec.model_features if f.kind in ("categorical", "set") and not f.hash_buckets)
+
+
+def vocabulary_values(feature: Feature, values: Sequence[bytes]) -> list[bytes]:
+    """What one raw row adds to a feature's vocabulary, as the transform graph would count it.
+
+    A value that spans lines never has a row of its own: a vocabulary is a text file.
+
+    Args:
+        feature: one of `vocabulary_features`.
+        values: its raw values.
+    """
+    kept = list(values[:feature.max_length]) if feature.kind == "set" else [values[0] if values else b""]
+    named = [value or MISSING.encode() for value in kept]
+    return [value for value in named if b"\n" not in value and b"\r" not in value]
+
+
 def _vocabulary_name(feature: Feature) -> str:
     return f"{feature.name}_vocabulary"
 
@@ -149,7 +170,9 @@ def _numeric(feature: Feature, x: tf.SparseTensor) -> dict[str, tf.Tensor]:
     }
 
 
-def _ids(feature: Feature, sharing: list[Feature], inputs: Tensors) -> dict[str, tf.Tensor]:
+def _ids(
+    feature: Feature, sharing: list[Feature], inputs: Tensors, vocabularies: str | None
+) -> dict[str, tf.Tensor]:
     """Ids of a categorical or set feature and of the histories that share its vocabulary.
 
     All are looked up at once: one table a vocabulary keeps the served graph small.
@@ -161,14 +184,16 @@ def _ids(feature: Feature, sharing: list[Feature], inputs: Tensors) -> dict[str,
         sets = _oldest(x, feature.max_length)
         own = _named(sets.values)
     histories = [_newest(_input(inputs, f.name), f.max_length) for f in sharing]
-    values = tf.concat([own, *(_named(h.values) for h in histories)], axis=0)
+    strings = tf.concat([own, *(_named(h.values) for h in histories)], axis=0)
     if feature.hash_buckets:
-        ids = 1 + tft.hash_strings(values, feature.hash_buckets)
+        ids = 1 + tft.hash_strings(strings, feature.hash_buckets)
+    elif vocabularies:
+        ids = 1 + _rows_of_file(feature, vocabularies, strings)
     else:
         vocabulary = tft.vocabulary(
             own, frequency_threshold=feature.min_count if feature.min_count > 1 else None,  # TFT warns of a 1
             top_k=feature.max_values, vocab_filename=_vocabulary_name(feature), name=feature.name)
-        ids = 1 + tft.apply_vocabulary(values, vocabulary, num_oov_buckets=feature.oov_buckets)
+        ids = 1 + tft.apply_vocabulary(strings, vocabulary, num_oov_buckets=feature.oov_buckets)
     own_ids, *history_ids = tf.split(ids, [tf.size(own), *(tf.size(h.values) for h in histories)])
     if feature.kind == "categorical":
         outputs = {feature.name: tf.reshape(own_ids, [-1])}  # a split forgets the rank
@@ -177,6 +202,19 @@ def _ids(feature: Feature, sharing: list[Feature], inputs: Tensors) -> dict[str,
     for f, history, of_history in zip(sharing, histories, history_ids, strict=True):
         outputs[f.name] = _padded(history, of_history, f.max_length)
     return outputs
+
+
+def _rows_of_file(feature: Feature, folder: str, strings: tf.Tensor) -> tf.Tensor:
+    """Lines of a vocabulary's file, from 0, and behind them the out-of-vocabulary buckets."""
+    name = _vocabulary_name(feature)
+    table = tft.make_and_track_object(lambda: tf.lookup.StaticVocabularyTable(
+        tf.lookup.TextFileInitializer(
+            os.path.join(folder, name), tf.string, tf.lookup.TextFileIndex.WHOLE_LINE, tf.int64,
+            tf.lookup.TextFileIndex.LINE_NUMBER),
+        num_oov_buckets=feature.oov_buckets), name=name)
+    # So that it is found by its name, as TFT's own vocabularies are.
+    tft.annotators.annotate_asset(name, name)
+    return table.lookup(strings)
 
 
 def _named(strings: tf.Tensor) -> tf.Tensor:

@@ -68,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     add_dataset(run)
     add_root(run)
     add_config(run)
+    run.add_argument("--span", metavar="DAY|N|latest", help="of daily logs, the newest that is read (default latest)")
     add_metadata(run)
     add_wait(run)
     run.set_defaults(handler=_run)
@@ -124,7 +125,8 @@ def _run(options) -> int:
     # What --smoke makes must never stand beside, or be compared with, a model that was trained.
     layout = RunLayout.below(options.root, f"{spec.name}-smoke" if options.smoke else spec.name)
     layout.check_writable()
-    return _logged(layout, lambda: run.run(spec, config, layout, options.data_dir, options.metadata, options.wait))
+    return _logged(layout, lambda: run.run(
+        spec, config, layout, options.data_dir, options.metadata, options.wait, options.span))
 
 
 def _refresh(options) -> int:

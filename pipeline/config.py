@@ -24,6 +24,7 @@ from pipeline.settings.ingestion import Ingestion
 from pipeline.settings.part import Part
 from pipeline.settings.report import Report
 from pipeline.settings.resources import Resources
+from pipeline.settings.rolling import Rolling
 from pipeline.settings.training import Training
 
 CONFIGS = pathlib.Path(__file__).parent / "configs"
@@ -81,6 +82,7 @@ class RunConfig(Part):
     distillation: Distillation = Distillation()
     cold_start: ColdStart = ColdStart()
     evaluation: Evaluation = Evaluation()
+    rolling: Rolling = Rolling()
     report: Report = Report()
     beam: Beam = Beam()
     resources: Resources = Resources()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 import tensorflow_model_analysis as tfma
 from tfx.components import InfraValidator
@@ -26,13 +27,14 @@ def gate(
     serving_dir: str,
     infra_validation: bool = False,
     deployment_dir: str | None = None,
+    example_splits: Sequence[str] = ("test",),
 ) -> list[BaseNode]:
     """The components between a model and its being served.
 
     Args:
         model: the candidate.
         baseline_model: the model that must not be made worse.
-        examples: raw examples with the split `test`.
+        examples: raw examples.
         eval_config: metrics and thresholds.
         serving_dir: the Pusher writes `<serving_dir>/<version>`; its last part is the model's
             name.
@@ -40,6 +42,7 @@ def gate(
             Docker.
         deployment_dir: what TensorFlow Serving is started with is written there, once a model
             was pushed; nothing is when absent.
+        example_splits: the splits of `examples` that are evaluated on.
 
     Returns:
         Evaluator, InfraValidator (only if asked for), Pusher, and ServingConfig (likewise).
@@ -57,7 +60,7 @@ def gate(
         model=model,
         baseline_model=baseline_model,
         eval_config=eval_config,
-        example_splits=["test"],
+        example_splits=list(example_splits),
     ).with_id(GATE)
     nodes = [evaluator]
 
@@ -73,7 +76,7 @@ def gate(
             request_spec=infra_validator_pb2.RequestSpec(
                 tensorflow_serving=infra_validator_pb2.TensorFlowServingRequestSpec(
                     signature_names=["serving_default"]),
-                split_name="test", num_examples=10),
+                split_name=example_splits[0], num_examples=10),
         )
         infra_blessing = infra_validator.outputs["blessing"]
         nodes.append(infra_validator)

@@ -68,6 +68,10 @@ def write_pipeline(
     ```
     """
     run.check_texts(spec)
+    if spec.source.daily:
+        raise UserError(f"dataset {spec.name}: source.path is one log a day, which `ctrl run` alone reads: a step on a "
+                        "cluster cannot look up what earlier days left. Name one log by source.path, with another "
+                        "split; see docs/daily.md")
     if config.infra_validation == "on":
         raise UserError("infra_validation is on: a step on a cluster has no Docker to start TensorFlow Serving with, "
                         "and TFX compiles no InfraValidator for one; set it to auto or off")

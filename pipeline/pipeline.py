@@ -6,30 +6,28 @@ import os
 from collections.abc import Mapping
 
 from ml_metadata.proto import metadata_store_pb2
-from tfx.components import Evaluator, SchemaGen, StatisticsGen, Transform
-from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
+from tfx.components import Evaluator
+from tfx.dsl.components.base.base_node import BaseNode
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.orchestration import data_types
 from tfx.orchestration import pipeline as tfx_pipeline
-from tfx.proto import transform_pb2
 from tfx.types import Channel, standard_artifacts
 
-from components.data_validator.component import DataValidator
-from components.example_gen.component import ExampleGen
-from components.language_adapter.component import LanguageAdapter
+from components.example_gen.daily_logs import Window
 from components.scorer.component import Scorer
 from components.served_model.component import ServedModel
-from components.text_encoder.component import TextEncoder
-from components.textualiser.component import Textualiser
 from components.trainer.component import Trainer
 from models.spec.dataset_spec import DatasetSpec
+from models.spec.errors import UserError
 from pipeline.config import RunConfig
+from pipeline.daily_pipeline import daily_data
 from pipeline.evaluation import eval_config
 from pipeline.gate import gate
-from pipeline.resolvers import PreviousBlessedModelStrategy, PreviousStatisticsStrategy
+from pipeline.log_pipeline import log_data
+from pipeline.resolvers import PreviousBlessedModelStrategy
+from pipeline.training_data import TrainingData
 from serving.spec_file import SPEC_FILE
 
-ADAPTER = "LanguageAdapter"
 STUDENT, PLAIN, ALIGNMENT = "DistillationTrainer", "PlainTrainer", "AlignmentTrainer"
 COLD_START, COLD_START_RUN_FN = "ColdStart", "pipeline.run_fns.cold_start.run_fn"
 PLAIN_EVALUATOR, SCORER = "PlainEvaluator", "Scorer"
@@ -53,6 +51,7 @@ def create_pipeline(
     infra_validation: bool = False,
     accepted_dir: str | None = None,
     run_parameters: Mapping[str, data_types.RuntimeParameter] | None = None,
+    window: Window | None = None,
 ) -> tfx_pipeline.Pipeline:
     """Builds the pipeline.
 
@@ -77,110 +76,45 @@ def create_pipeline(
             and the baseline of the gate is the version in `serving_dir`.
         run_parameters: what each run is given anew instead of when the pipeline is made, by name:
             `files` and `fingerprint`, `max_rejected_share`, `max_drift`.
+        window: the daily logs, in place of `files` and `fingerprint`, where the specification
+            stands for one log a day.
 
     Returns:
         The TFX pipeline, for any TFX runner.
+
+    Raises:
+        UserError: the specification stands for one log a day, and there is no window of them.
     """
+    if spec.source.daily and window is None:
+        raise UserError(f"dataset {spec.name}: source.path is one log a day, which `ctrl run` reads: it names the days "
+                        "of its window; see docs/daily.md")
+    if window:
+        nodes, data = daily_data(spec, config, window, dead_letter_dir, language_model_fingerprint)
+    else:
+        nodes, data = log_data(
+            spec, config, files, fingerprint, checkpoint_dir, dead_letter_dir, language_model_fingerprint, accepted_dir,
+            run_parameters)
+    nodes += _model_nodes(spec, config, data, serving_dir, checkpoint_dir, deployment_dir, language_model_fingerprint,
+                          infra_validation, served_as_baseline=accepted_dir is not None)
+    return tfx_pipeline.Pipeline(
+        pipeline_name=pipeline_name,
+        pipeline_root=pipeline_root,
+        components=nodes,
+        enable_cache=enable_cache,
+        metadata_connection_config=metadata_connection_config,
+        beam_pipeline_args=config.beam.flags(),
+    )
+
+
+def _model_nodes(
+    spec: DatasetSpec, config: RunConfig, data: TrainingData, serving_dir: str, checkpoint_dir: str,
+    deployment_dir: str | None, language_model_fingerprint: str, infra_validation: bool, served_as_baseline: bool,
+) -> list[BaseNode]:
+    """The nodes that train models, evaluate and push; see `create_pipeline`."""
     dataset_spec = spec.to_json()
     frozen = config.text_mode == "frozen"
-    values = {
-        "files": "\n".join(files), "fingerprint": fingerprint, "max_drift": config.data.max_drift,
-        "max_rejected_share": config.ingestion.max_rejected_share, **(run_parameters or {})}
-
-    # Reads the log, splits it, builds histories, keeps malformed rows aside.
-    example_gen = ExampleGen(
-        dataset_spec=dataset_spec,
-        files=values["files"],
-        fingerprint=values["fingerprint"],
-        max_rejected_share=values["max_rejected_share"],
-        dead_letter_dir=dead_letter_dir,
-    )
-
-    # Statistics of every split: for validation, for drift against the run before.
-    statistics_gen = StatisticsGen(examples=example_gen.outputs["examples"])
-
-    # Types and domains, from the training split only: the others must agree with it.
-    if config.data.schema_path:
-        schema_gen = ImportSchemaGen(schema_file=config.data.schema_path)
-    else:
-        schema_gen = SchemaGen(
-            statistics=statistics_gen.outputs["statistics"],
-            # Any value may be missing, in the log and in a request.
-            infer_feature_shape=False,
-            exclude_splits=["validation", "test"],
-        )
-
-    # The statistics that drift is measured against.
-    previous_statistics = [] if accepted_dir else [Resolver(
-        strategy_class=PreviousStatisticsStrategy,
-        previous=Channel(type=standard_artifacts.ExampleStatistics),
-        anomalies=Channel(type=standard_artifacts.ExampleAnomalies),
-        current=statistics_gen.outputs["statistics"],
-    ).with_id("PreviousStatistics")]
-
-    # Anomalies and drift stop the run here, before anything expensive.
-    data_validator = DataValidator(
-        statistics=statistics_gen.outputs["statistics"],
-        schema=schema_gen.outputs["schema"],
-        previous_statistics=previous_statistics[0].outputs["previous"] if previous_statistics else None,
-        max_unknown_share=config.data.max_unknown_share,
-        max_missing_share=config.data.max_missing_share,
-        max_drift=values["max_drift"],
-        inferred=config.data.schema_path is None,
-        accepted_dir=accepted_dir,
-    )
-
-    # Every row becomes a sentence.
-    textualiser = Textualiser(
-        examples=example_gen.outputs["examples"],
-        schema=schema_gen.outputs["schema"],
-        dataset_spec=dataset_spec,
-        text_mode=config.text_mode,
-        gather_texts=config.adaptation.epochs > 0,
-        text_form=config.text_form,
-    )
-    textualiser.add_upstream_node(data_validator)
-
-    # Vocabularies, buckets, padding: the graph that is trained is the graph that is served.
-    transform = Transform(
-        examples=textualiser.outputs["textualised_examples"],
-        schema=textualiser.outputs["textualised_schema"],
-        preprocessing_fn="models.preprocessing.preprocessing_fn",
-        splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "validation", "test"]),
-        custom_config={"dataset_spec": dataset_spec, "text_mode": config.text_mode},
-        # StatisticsGen has described the data; statistics of ids would only cost time.
-        disable_statistics=True,
-    )
-
-    nodes = [example_gen, statistics_gen, schema_gen, *previous_statistics, data_validator, textualiser, transform]
-
-    # The language model may read the domain's texts first.
-    adapted = None
-    if config.adaptation.epochs:
-        language_adapter = LanguageAdapter(
-            texts=textualiser.outputs["texts"],
-            language_model=config.language_model,
-            language_model_fingerprint=language_model_fingerprint,
-            max_tokens=config.max_tokens,
-            seed=config.seed,
-            checkpoint_dir=os.path.join(checkpoint_dir, ADAPTER),
-            **config.adaptation.model_dump(),
-        )
-        adapted = language_adapter.outputs["adapted_language_model"]
-        nodes.append(language_adapter)
-
-    # A frozen language model encodes each distinct text once.
-    text_vectors = None
-    if frozen:
-        text_encoder = TextEncoder(
-            texts=textualiser.outputs["texts"],
-            language_model=config.language_model,
-            max_tokens=config.max_tokens,
-            language_model_fingerprint=language_model_fingerprint,
-            adapted_language_model=adapted,
-        )
-        text_vectors = text_encoder.outputs["text_vectors"]
-        nodes.append(text_encoder)
+    transform, text_vectors, adapted = data.transform, data.text_vectors, data.adapted
+    nodes = []
 
     # What a trainer that reads text is given: vectors, or the language model to be trained further.
     text_inputs = {"text_vectors": text_vectors} if frozen else {"adapted_language_model": adapted}
@@ -197,6 +131,8 @@ def create_pipeline(
         if "language_model" in groups and not frozen:
             # Other weights under the same name are trained anew; for vectors, TextEncoder sees to that.
             custom_config["language_model_fingerprint"] = language_model_fingerprint
+        if data.span is not None:
+            custom_config["span"] = data.span
         return Trainer(
             run_fn=run_fn,
             transform_graph=transform.outputs["transform_graph"],
@@ -209,37 +145,45 @@ def create_pipeline(
     language_keys = ("language_model", "text_mode", "max_tokens")
     text_keys = language_keys + ("alignment",)
 
+    # What the last trainer hands on to the next day.
+    last_inputs = {"vocabularies": data.vocabularies}
+
     # The same backbone without any text: what alignment and distillation are measured against.
     if config.plain_backbone:
-        plain_trainer = trainer(PLAIN, "pipeline.run_fns.plain.run_fn", model_keys)
+        plain_trainer = trainer(PLAIN, "pipeline.run_fns.plain.run_fn", model_keys, earlier_model=data.earlier_model)
+        last_inputs["plain_model"] = plain_trainer.outputs["model"] if data.vocabularies else None
         plain_evaluator = Evaluator(
-            examples=example_gen.outputs["examples"],
+            examples=data.evaluated,
             model=plain_trainer.outputs["model"],
             eval_config=eval_config(spec, gate=None),
-            example_splits=["test"],
+            example_splits=list(data.evaluated_splits),
         ).with_id(PLAIN_EVALUATOR)
         nodes += [plain_trainer, plain_evaluator]
 
     # Stage 1: the ID model and the language model agree on a common space.
     alignment_trainer = trainer(
-        ALIGNMENT, "pipeline.run_fns.alignment.run_fn", model_keys + text_keys, **text_inputs)
+        ALIGNMENT, "pipeline.run_fns.alignment.run_fn", model_keys + text_keys, earlier_model=data.earlier_model,
+        **text_inputs)
+
+    has_cold_start = frozen and config.cold_start.enabled
 
     # Stage 2: clicks, and the teacher's soft labels, on the aligned ID model.
     distillation_trainer = trainer(
         STUDENT, "pipeline.run_fns.distillation.run_fn", model_keys + text_keys + ("distillation",),
-        base_model=alignment_trainer.outputs["model"], raw_examples=example_gen.outputs["examples"], **text_inputs)
+        base_model=alignment_trainer.outputs["model"], raw_examples=data.raw_examples, earlier_model=data.earlier_model,
+        **text_inputs, **({} if has_cold_start else last_inputs))
 
     # Items and users without clicks get rows made from their texts; nothing is trained for them.
     model, cold_start = distillation_trainer.outputs["model"], []
-    if frozen and config.cold_start.enabled:
+    if has_cold_start:
         cold_start.append(trainer(
             COLD_START, COLD_START_RUN_FN, structure_keys + language_keys + ("text_form", "cold_start", "model_name"),
-            examples=textualiser.outputs["textualised_examples"], eval_splits=["validation", "test"],
-            base_model=model, text_vectors=text_vectors, adapted_language_model=adapted))
+            examples=data.textualised_examples, eval_splits=list(data.cold_start_splits),
+            base_model=model, text_vectors=text_vectors, adapted_language_model=adapted, **last_inputs))
         model = cold_start[0].outputs["model"]
 
     # The model that must not be made worse.
-    if accepted_dir:
+    if served_as_baseline:
         baseline = ServedModel(serving_dir=serving_dir, dataset_spec=dataset_spec, spec_file=SPEC_FILE).with_id(
             SERVED_MODEL)
         # Looked for once the candidate is trained: another run may have pushed meanwhile.
@@ -254,14 +198,15 @@ def create_pipeline(
 
     nodes += [
         alignment_trainer, distillation_trainer, *cold_start, baseline,
-        *gate(model, baseline.outputs["model"], example_gen.outputs["examples"], eval_config(spec, config.evaluation),
-              serving_dir, infra_validation, deployment_dir),
+        *gate(model, baseline.outputs["model"], data.evaluated, eval_config(spec, config.evaluation),
+              serving_dir, infra_validation, deployment_dir, data.evaluated_splits),
     ]
 
     # What each model says of the same test rows, for the run's report. It keeps no model from being pushed.
-    if config.report.enabled:
+    # Of daily logs none is made: how many training rows an ID has is counted in one set of examples.
+    if config.report.enabled and data.span is None:
         scorer = Scorer(
-            examples=example_gen.outputs["examples"],
+            examples=data.evaluated,
             model=model,
             plain_model=plain_trainer.outputs["model"] if config.plain_backbone else None,
             baseline_model=baseline.outputs["model"],
@@ -270,12 +215,4 @@ def create_pipeline(
         ).with_id(SCORER)
         scorer.add_upstream_node(nodes[-1])
         nodes.append(scorer)
-
-    return tfx_pipeline.Pipeline(
-        pipeline_name=pipeline_name,
-        pipeline_root=pipeline_root,
-        components=nodes,
-        enable_cache=enable_cache,
-        metadata_connection_config=metadata_connection_config,
-        beam_pipeline_args=config.beam.flags(),
-    )
+    return nodes

@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Iterator
 
 from components.example_gen import splitting
+from components.example_gen.daily_logs import daily_logs
 from components.example_gen.readers import Rejected, Row, list_files, read_rows
 from components.example_gen.row_parser import RowParser, parse_time
 from models.spec.dataset_spec import DatasetSpec
@@ -59,6 +60,9 @@ class PreviewedLog:
         self._columns: dict[str, list[tuple]] = {f.name: [] for f in spec.features}
         self._rows: list[tuple[str | None, float | None, bytes, tuple]] = []
         self._counts: dict[str, collections.Counter] = {}
+        # Of daily logs the newest is the test as a whole.
+        self._newest = frozenset(daily_logs(spec, data_dir)[-1].files if spec.source.daily else ())
+        self._of_newest: list[bool] = []
         self._read(limit)
         self._see_past()
         self.splits = self._split()
@@ -95,6 +99,7 @@ class PreviewedLog:
                     self.rejected.append(parsed)
                 else:
                     self.labels.append(parsed.label)
+                    self._of_newest.append(row.file in self._newest)
                     self._rows.append((parsed.user, parsed.time, parsed.split_key, parsed.entries))
                     for name, append in columns:
                         values = tuple(parsed.features[name])
@@ -138,6 +143,10 @@ class PreviewedLog:
             return []
         if rule.by == "hash":
             return [splitting.hash_split(key, rule.fractions) for key in keys]
+        if rule.by == "day":
+            before = splitting.before_test(rule.fractions)
+            return ["test" if newest else splitting.hash_split(key, before)
+                    for newest, key in zip(self._of_newest, keys)]
         if rule.by == "user_time":
             splits = [""] * len(times)
             for positions in self._by_user():

@@ -11,7 +11,7 @@ from tfx.dsl.components.common.resolver import Resolver
 from tfx.orchestration import pipeline as tfx_pipeline
 from tfx.types import Channel, standard_artifacts
 
-from components.artifacts import AdaptedLanguageModel
+from components.artifacts import AdaptedLanguageModel, Vocabularies
 from components.trainer.component import Trainer
 from pipeline.gate import gate
 from pipeline.pipeline import COLD_START, COLD_START_RUN_FN
@@ -25,6 +25,8 @@ _TYPES = {
     "text_vectors": standard_artifacts.Examples,
     "adapted_language_model": AdaptedLanguageModel,
     "base_run": standard_artifacts.ModelRun,
+    "plain_model": standard_artifacts.Model,
+    "vocabularies": Vocabularies,
     "served": standard_artifacts.Model,
     "log": standard_artifacts.Examples,
 }
@@ -65,7 +67,7 @@ def create_refresh_pipeline(
     # The same stage as in a run, with its own maps in place of the log.
     trainer = Trainer(
         run_fn=COLD_START_RUN_FN,
-        eval_splits=["validation", "test"],
+        eval_splits=lineage.eval_splits,
         custom_config={**config, "config": settings},
         **{key: resolver.outputs[key] for key in ids if key not in ("served", "log")},
     ).with_id(COLD_START)
@@ -73,7 +75,8 @@ def create_refresh_pipeline(
     # The thresholds of the run, against what is served now.
     nodes = gate(
         trainer.outputs["model"], resolver.outputs["served"], resolver.outputs["log"],
-        json_format.Parse(json.dumps(lineage.eval_config), tfma.EvalConfig()), serving_dir, lineage.infra_validation)
+        json_format.Parse(json.dumps(lineage.eval_config), tfma.EvalConfig()), serving_dir, lineage.infra_validation,
+        example_splits=lineage.example_splits)
     return tfx_pipeline.Pipeline(
         pipeline_name=pipeline_name,
         pipeline_root=pipeline_root,

@@ -21,6 +21,7 @@ from pipeline import datasets
 from pipeline.catalogue import Catalogue
 from pipeline.config import SERVING_IMAGE, RunConfig
 from pipeline.console import LOGGER
+from pipeline.daily_window import daily_window
 from pipeline.layout import RunLayout
 from pipeline.metadata_uri import connection_config
 from pipeline.recording import recording
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from ml_metadata.proto import metadata_store_pb2
     from tfx.orchestration.pipeline import Pipeline
 
+    from components.example_gen.daily_logs import Window
     from models.language_model_source import LanguageModelSource
     from pipeline.local_runner import LocalRunner
 
@@ -43,7 +45,7 @@ SCHEMA = "schema.pbtxt"
 
 def run(
     spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: str | None = None,
-    metadata_uri: str | None = None, wait: bool = False,
+    metadata_uri: str | None = None, wait: bool = False, span: str | None = None,
 ) -> bool:
     """Runs the pipeline and prints its summary. Needs `console.quiet` around it.
 
@@ -54,6 +56,7 @@ def run(
         data_dir: folder of the log's files, when the specification does not say.
         metadata_uri: the ML Metadata store, see `pipeline.metadata_uri.connection_config`.
         wait: for the end of other runs that are in the way, rather than refuse.
+        span: of daily logs, the newest that is read, by its day or number; None for the newest there is.
 
     Returns:
         Whether the student passed the gate and was pushed.
@@ -63,12 +66,15 @@ def run(
             is wrong, or another run is in the way.
     """
     with recording(layout, metadata_uri, purpose="ctrl run", wait=wait) as (connection, lock):
-        return _run(spec, config, layout, data_dir, connection, lock)
+        return _run(spec, config, layout, data_dir, connection, lock, span)
 
 
-def _run(spec, config, layout: RunLayout, data_dir, connection, lock: RunLock) -> bool:
+def _run(
+    spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: str | None,
+    connection: metadata_store_pb2.ConnectionConfig, lock: RunLock, span: str | None,
+) -> bool:
     began, started = datetime.datetime.now(datetime.timezone.utc), time.monotonic()
-    pipeline = prepare(spec, config, layout, data_dir, connection)
+    pipeline = prepare(spec, config, layout, data_dir, connection, span)
     from models.language_model_source import LanguageModelSource
     from pipeline.local_runner import LocalRunner
     from pipeline.report.write import report_at_end
@@ -98,7 +104,7 @@ def _run(spec, config, layout: RunLayout, data_dir, connection, lock: RunLock) -
 
 def prepare(
     spec: DatasetSpec, config: RunConfig, layout: RunLayout, data_dir: str | None = None,
-    connection: metadata_store_pb2.ConnectionConfig | None = None,
+    connection: metadata_store_pb2.ConnectionConfig | None = None, span: str | None = None,
 ) -> Pipeline:
     """The pipeline of a run, with its files in place and its arguments checked; see `run`.
 
@@ -118,6 +124,7 @@ def prepare(
     _log.info("root %s", layout.root)
     check_texts(spec)
     config = with_catalogue(config, spec, lambda path: str(keep(path, layout.catalogues)))
+    window = daily_window(spec, config, data_dir, span)
     _log.info("loading the libraries ...")
     # TFX takes 20 to 40 seconds to import, so wrong arguments have been refused before.
     from components.example_gen import readers
@@ -125,7 +132,7 @@ def prepare(
     from pipeline.pipeline import create_pipeline
 
     check_options(config.beam)
-    spec, files = resolve_source(spec, layout, data_dir)
+    spec, files = resolve_source(spec, layout, data_dir, window)
     language_model = check_models(config)
     layout.root.mkdir(parents=True, exist_ok=True)
     return create_pipeline(
@@ -142,6 +149,7 @@ def prepare(
         dead_letter_dir=str(layout.dead_letters),
         language_model_fingerprint=language_model.fingerprint,
         metadata_connection_config=connection or connection_config(None, layout),
+        window=window,
         infra_validation=config.infra_validation == "on" or (
             config.infra_validation == "auto" and _has_image(SERVING_IMAGE)),
     )
@@ -162,7 +170,8 @@ def execute(pipeline: Pipeline, runner: LocalRunner) -> None:
         raise UserError(f"{runner.current}: {cause}") from error
 
 
-def resolve_source(spec: DatasetSpec, layout: RunLayout, data_dir: str | None) -> tuple[DatasetSpec, list[str]]:
+def resolve_source(spec: DatasetSpec, layout: RunLayout, data_dir: str | None,
+                   window: Window | None = None) -> tuple[DatasetSpec, list[str]]:
     """The specification with its files in place, and the files.
 
     A generated or a tensorflow-datasets log is made or prepared first. The first row of
@@ -175,8 +184,12 @@ def resolve_source(spec: DatasetSpec, layout: RunLayout, data_dir: str | None) -
     with held(RunLock(layout.locks / "data", exclusive=True, purpose="the preparation of data"),
               waiting=lambda holder: _log.info("waiting for %s ...", holder)):
         spec = datasets.materialise(spec, layout.data)
-        files = readers.list_files(spec, data_dir, cache_dir=str(layout.data))
-    for file in files[:_CHECKED_FILES]:
+        if window:
+            files = [file for log in (*window.earlier, *window.training, window.newest) for file in log.files]
+        else:
+            files = readers.list_files(spec, data_dir, cache_dir=str(layout.data))
+    # Of daily logs the newest are the ones that no run has read.
+    for file in files[-_CHECKED_FILES:] if window else files[:_CHECKED_FILES]:
         with contextlib.closing(readers.read_rows(spec, file)) as rows:
             next(rows, None)
     return spec, files

@@ -10,7 +10,8 @@ from ml_metadata import proto as mlmd_proto
 from tfx.dsl.io import fileio
 from tfx.orchestration import metadata
 
-from components.example_gen.executor import REJECTED, SUMMARY
+from components.example_gen.executor import REJECTED, SPAN, SUMMARY
+from components.text_encoder.executor import ENCODED, REUSED
 from pipeline.evaluated import AUC, CALIBRATION, COUNT, LOGLOSS, Evaluated
 from pipeline.local_runner import ComponentRun
 
@@ -47,7 +48,7 @@ class RunInspection:
     def flag(self, node: str, key: str, name: str) -> int | None:
         """An integer custom property of a component's output."""
         found = self._outputs.get(node, {}).get(key)
-        return found[-1].custom_properties[name].int_value if found else None
+        return found[-1].custom_properties[name].int_value if found and name in found[-1].custom_properties else None
 
     def text(self, node: str, key: str, name: str) -> str | None:
         """A string custom property of a component's output."""
@@ -55,10 +56,30 @@ class RunInspection:
         return found[-1].custom_properties[name].string_value if found else None
 
     def ingestion(self) -> dict:
-        """Ingestion's summary: counts and split sizes."""
-        uri = self.uri("ExampleGen", "report")
-        with fileio.open(os.path.join(uri, SUMMARY)) as f:
-            return {**json.load(f), "dead_letters": os.path.join(uri, REJECTED)}
+        """Ingestion's summary: counts and split sizes; of daily logs, the newest day is the test as a whole."""
+        days = sorted((outputs["examples"][-1].custom_properties[SPAN].int_value, node)
+                      for node, outputs in self._outputs.items() if node.partition("-")[0] == "ExampleGen")
+        reports = []
+        for _, node in days:
+            uri = self.uri(node, "report")
+            with fileio.open(os.path.join(uri, SUMMARY)) as f:
+                reports.append({**json.load(f), "dead_letters": os.path.join(uri, REJECTED)})
+        if len(reports) == 1:
+            return reports[0]
+        *before, newest = reports
+        return {
+            **newest,
+            **{key: sum(r[key] for r in reports) for key in ("read", "dropped", "rejected")},
+            **{key: {**{split: sum(r[key][split] for r in before) for split in newest[key]},
+                     "test": sum(newest[key].values())} for key in ("rows", "positive")},
+        }
+
+    def texts(self) -> dict[str, int] | None:
+        """In daily operation, how many texts were encoded and how many were taken over; else None."""
+        encoded = self.flag("TextEncoder", "text_vectors", ENCODED)
+        if self.flag("TextEncoder", "text_vectors", SPAN) is None or encoded is None:
+            return None
+        return {"encoded": encoded, "reused": self.flag("TextEncoder", "text_vectors", REUSED)}
 
     def evaluated(self, node: str) -> Evaluated | None:
         """The figures that an Evaluator computed, or None when it did not run."""

@@ -37,6 +37,7 @@ class RunSummary:
         seconds: wall time of everything.
         cold_start: by feature, how many new values got a row and what share of the rows'
             variance texts explain; empty where it is off.
+        texts: in daily operation, how many texts were encoded and how many taken over.
         plain: figures of the plain backbone, when it was trained.
         student: figures of the student.
         verdict: `PUSHED` or `NOT PUSHED`.
@@ -55,6 +56,7 @@ class RunSummary:
     components: list[ComponentRun]
     seconds: float
     cold_start: dict[str, dict]
+    texts: dict[str, int] | None
     plain: Evaluated | None
     student: Evaluated
     verdict: str
@@ -95,15 +97,16 @@ class RunSummary:
             f"  rows        {self.ingestion['read']:,} read, {self.ingestion['dropped']:,} dropped by the label rule, "
             f"{self.ingestion['rejected']:,} rejected",
             "  splits      " + ", ".join(
-                f"{name} {count:,} ({self.ingestion['positive'][name] / count:.1%} positive)"
+                f"{name} {count:,} ({self.ingestion['positive'][name] / max(count, 1):.1%} positive)"
                 for name, count in rows.items()) + f"; by {self.ingestion['split_by']}",
             f"  fields      {len(self.fields)}: {', '.join(self.fields)}",
             f"  text        {self.language_model['name']}, {self.language_model['text_mode']}"
             + (f", adapted for {epochs} epoch{'s' * (epochs > 1)}" if epochs else "")
             + ("" if self.language_model["pretrained"] else " (UNTRAINED: for tests only)"),
+            *([f"  vectors     {self.texts['encoded']:,} texts encoded, {self.texts['reused']:,} taken over"]
+              if self.texts else []),
             *([f"  cold start  {self._new_rows}"] if self.cold_start else []),
-            f"  time        {self.seconds:.0f} s: " + ", ".join(
-                f"{c.node} " + ("reused" if c.cached else f"{c.seconds:.0f} s") for c in self.components),
+            f"  time        {self.seconds:.0f} s: {self._times}",
             "",
             FIGURES_HEADER,
         ]
@@ -127,6 +130,14 @@ class RunSummary:
             f"  next        {self._next}",
         ]
         return "\n".join(lines)
+
+    @property
+    def _times(self) -> str:
+        # Of the nodes of single days only those that had something to do.
+        shown = [c for c in self.components if not (c.cached and "-" in c.node)]
+        times = [f"{c.node} " + ("reused" if c.cached else f"{c.seconds:.0f} s") for c in shown]
+        others = len(self.components) - len(shown)
+        return ", ".join(times + [f"{others} more of single days reused"] * (others > 0))
 
     @property
     def _new_rows(self) -> str:
@@ -161,6 +172,7 @@ def summarise(
         components=runner.components,
         seconds=seconds,
         cold_start=read_summary(run) if (run := inspection.uri(COLD_START, "model_run")) else {},
+        texts=inspection.texts(),
         plain=inspection.evaluated(PLAIN_EVALUATOR),
         student=inspection.evaluated(GATE),
         verdict=PUSHED if pushed else NOT_PUSHED,

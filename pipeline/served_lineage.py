@@ -30,7 +30,9 @@ class ServedLineage:
         uris: URI by id of all of these.
         custom_config: that stage's settings.
         language_model_fingerprint: of the language model behind its text vectors.
+        eval_splits: the splits that its cold-start stage read beside the training split.
         examples: id of the raw examples that the gate evaluated it on.
+        example_splits: the splits of these.
         eval_config: the gate's metrics and thresholds, JSON of TFMA's `EvalConfig`.
         infra_validation: whether it was tried out in TensorFlow Serving.
 
@@ -59,6 +61,7 @@ class ServedLineage:
                 raise UserError(f"{version}: was made without a map from texts to embeddings; run `ctrl run` with "
                                 "text_mode: frozen and cold_start.enabled: true first")
             self.custom_config = json_utils.loads(stage.custom_properties["custom_config"].string_value)
+            self.eval_splits = json.loads(stage.custom_properties["eval_args"].string_value)["splits"]
             self.inputs = self._events(stage.id, _INPUTS)
             self.model_run = self._events(stage.id, _OUTPUTS)["model_run"]
             encoder = self._producer(self.inputs["text_vectors"])
@@ -66,6 +69,7 @@ class ServedLineage:
             # The gate that let it pass: a later one of the same model may have had other thresholds.
             evaluator = self._producer(pusher["model_blessing"])
             self.examples = self._events(evaluator.id, _INPUTS)["examples"]
+            self.example_splits = json_utils.loads(evaluator.custom_properties["example_splits"].string_value)
             self.eval_config = json.loads(evaluator.custom_properties["eval_config"].string_value)
             ids = [self.model, self.model_run, self.examples, *self.inputs.values()]
             self.uris = {a.id: a.uri for a in self._store.get_artifacts_by_id(ids)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pathlib
 import tempfile
 from collections.abc import Mapping, Sequence
 
@@ -97,8 +96,7 @@ def export_ctr_model(
         tf.saved_model.save(served, export_dir, signatures=served.signatures())
     _name_methods(export_dir)
     # Where the log was on the training machine is of no use to a client.
-    path = spec.source.path and pathlib.PurePath(spec.source.path).name
-    public = spec.model_copy(update={"source": spec.source.model_copy(update={"path": path})})
+    public = spec.model_copy(update={"source": spec.source.model_copy(update={"path": spec.source.tail})})
     file = os.path.join(export_dir, SPEC_FILE)
     tf.io.gfile.makedirs(os.path.dirname(file))
     with tf.io.gfile.GFile(file, "w") as stream:

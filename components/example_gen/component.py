@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tfx import types
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
-from components.artifacts import IngestionReport
-from components.example_gen import executor
+from components.artifacts import IngestionReport, UserHistories
+from components.example_gen import executor, past
 
 
 class ExampleGenSpec(ComponentSpec):
@@ -20,8 +22,9 @@ class ExampleGenSpec(ComponentSpec):
         "fingerprint": ExecutionParameter(type=str),
         "max_rejected_share": ExecutionParameter(type=float),
         "dead_letter_dir": ExecutionParameter(type=str, optional=True),
+        "span": ExecutionParameter(type=int, optional=True),
     }
-    INPUTS = {}
+    INPUTS = {key: ChannelParameter(type=UserHistories, optional=True) for key in past.KEYS}
     OUTPUTS = {
         "examples": ChannelParameter(type=standard_artifacts.Examples),
         "report": ChannelParameter(type=IngestionReport),
@@ -42,6 +45,9 @@ class ExampleGen(base_beam_component.BaseBeamComponent):
             it is unchanged.
         max_rejected_share: the run fails when more than this share of rows is malformed.
         dead_letter_dir: where `rejected.jsonl` is kept when the run fails for that.
+        span: the number of the day that the log is of, which the examples then have as their
+            property `span`.
+        past_days: what users did on earlier days, from `UserHistories`, for the derived histories.
 
     Outputs `examples` and `report` (`IngestionReport`).
 
@@ -67,6 +73,8 @@ class ExampleGen(base_beam_component.BaseBeamComponent):
         fingerprint: str,
         max_rejected_share: float = 0.01,
         dead_letter_dir: str | None = None,
+        span: int | None = None,
+        past_days: Sequence[types.BaseChannel] = (),
     ):
         super().__init__(
             ExampleGenSpec(
@@ -75,6 +83,8 @@ class ExampleGen(base_beam_component.BaseBeamComponent):
                 fingerprint=fingerprint,
                 max_rejected_share=max_rejected_share,
                 dead_letter_dir=dead_letter_dir,
+                span=span,
+                **dict(zip(past.KEYS, past_days)),
                 examples=types.Channel(type=standard_artifacts.Examples),
                 report=types.Channel(type=IngestionReport),
             )

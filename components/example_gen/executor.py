@@ -7,6 +7,7 @@ import os
 
 import apache_beam as beam
 from absl import logging
+from tfx.components.example_gen import utils as example_gen_utils
 from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_executor
 from tfx.dsl.io import fileio
@@ -14,15 +15,16 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 
 from components import shard_writer
-from components.example_gen import readers
+from components.example_gen import past, readers
 from components.example_gen.ingest import ingest
 from components.example_gen.ingest_fns import COUNTERS
 from models.spec.dataset_spec import DatasetSpec
 from models.spec.errors import UserError
-from models.spec.split_rule import SPLITS
 
 SUMMARY = "summary.json"
 REJECTED = "rejected.jsonl"
+# TFX's custom property of examples of one day.
+SPAN = example_gen_utils.SPAN_PROPERTY_NAME
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -38,16 +40,19 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         spec = DatasetSpec.from_json(exec_properties["dataset_spec"])
         examples = artifact_utils.get_single_instance(output_dict["examples"])
         report_uri = artifact_utils.get_single_uri(output_dict["report"])
-        examples.split_names = artifact_utils.encode_split_names(list(SPLITS))
+        examples.split_names = artifact_utils.encode_split_names(list(spec.split.written))
+        if exec_properties.get("span") is not None:
+            examples.set_int_custom_property(SPAN, exec_properties["span"])
         examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
 
         pipeline = self._make_beam_pipeline()
         # Patterns are looked up now: a recurring run is given the same ones and finds new files.
         files = [file for pattern in exec_properties["files"].split("\n") for file in readers.expand(pattern)]
-        ingest(pipeline, spec, files, examples.uri, os.path.join(report_uri, REJECTED))
+        earlier = [artifact_utils.get_single_uri(input_dict[key]) for key in past.KEYS if input_dict.get(key)]
+        ingest(pipeline, spec, files, examples.uri, os.path.join(report_uri, REJECTED), earlier)
         result = pipeline.run()
         result.wait_until_finish()
-        shard_writer.finish(examples.uri)
+        shard_writer.finish(examples.uri, spec.split.written)
 
         summary = _summarise(result, spec)
         with fileio.open(os.path.join(report_uri, SUMMARY), "w") as f:
@@ -67,8 +72,8 @@ def _summarise(result, spec: DatasetSpec) -> dict:
         "read": counters.get("read", 0),
         "dropped": counters.get("dropped", 0),
         "rejected": counters.get("rejected", 0),
-        "rows": {s: counters.get(f"rows/{s}", 0) for s in SPLITS},
-        "positive": {s: counters.get(f"positive/{s}", 0) for s in SPLITS},
+        "rows": {s: counters.get(f"rows/{s}", 0) for s in spec.split.written},
+        "positive": {s: counters.get(f"positive/{s}", 0) for s in spec.split.written},
     }
 
 
@@ -93,6 +98,14 @@ def _check(summary: dict, max_rejected_share: float, report_uri: str, dead_lette
         raise UserError(
             f"No row is left: {summary['read']:,} read, {summary['dropped']:,} dropped by the label rule, "
             f"{summary['rejected']:,} rejected. Check the keys source and label.")
+    if summary["split_by"] == "day":
+        # What a day's validation lacks, those of the other days of the window have.
+        rows, positive = (sum(summary[key].values()) for key in ("rows", "positive"))
+        if positive in (0, rows):
+            raise UserError(
+                f"The day has one class only ({positive:,} of {rows:,} rows are positive), so no AUC can be computed. "
+                "Check the key label and the day's log, or leave the day out (rolling.exclude).")
+        return
     for split, rows in summary["rows"].items():
         if rows == 0:
             raise UserError(

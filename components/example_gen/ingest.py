@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import apache_beam as beam
 from apache_beam.transforms import stats
 
+from components.beam_io import read_records
 from components.example_gen import files as files_of_log
-from components.example_gen import splitting
+from components.example_gen import past, splitting
 from components.example_gen.file_range import FileRange
 from components.example_gen.file_ranges import RANGE_BYTES, file_ranges
-from components.example_gen.ingest_fns import IngestPart, IngestUsers, ReadTimes, ReadUsers, placed
+from components.example_gen.ingest_fns import IngestPart, IngestUsers, ReadTimes, ReadUsers, group_of, placed
 from models.spec.dataset_spec import DatasetSpec
 
 # Rank error of the time cuts: 0.01 % of the rows.
@@ -23,7 +24,9 @@ _MIN_FILES, _MAX_FILES = 16, 1024
 _GROUP_BYTES = 16 << 20
 
 
-def ingest(pipeline, spec: DatasetSpec, files: list[str], examples_uri: str, rejected_path: str) -> None:
+def ingest(
+    pipeline, spec: DatasetSpec, files: list[str], examples_uri: str, rejected_path: str, earlier: Sequence[str] = (),
+) -> None:
     """Adds the graph to a pipeline.
 
     Rows go from the file that is read to the file that is written within one worker, without
@@ -37,6 +40,7 @@ def ingest(pipeline, spec: DatasetSpec, files: list[str], examples_uri: str, rej
         files: the log's files.
         examples_uri: of the Examples that are written.
         rejected_path: of the JSON lines of malformed rows.
+        earlier: URIs of what users did on earlier days, from `UserHistories`, for the derived histories.
     """
     size = sum(map(files_of_log.size, files))
     parts = (
@@ -48,11 +52,12 @@ def ingest(pipeline, spec: DatasetSpec, files: list[str], examples_uri: str, rej
     )
     by_time = spec.split.by == "time" and spec.split.test_from is None
     if spec.derivation or spec.split.by == "user_time":
-        groups = max(_MIN_FILES, size // _GROUP_BYTES)
+        # What is kept of an earlier day is held as well, and is less than a day's log.
+        groups = min(max(_MIN_FILES, size * (1 + len(earlier)) // _GROUP_BYTES), _MAX_FILES)
         read = parts | "Read" >> beam.ParDo(ReadUsers(spec, groups)).with_outputs("rejected", "lines", main="rows")
         cuts = [_cuts(read.rows | "Times" >> beam.Map(lambda row: [row[1][1]]), spec)] if by_time else []
-        _ = read.rows | "GroupUsers" >> beam.GroupByKey() | "Ingest" >> beam.ParDo(
-            IngestUsers(spec, examples_uri), *cuts)
+        users = {"rows": read.rows, "past": _read_past(pipeline, earlier, groups)} | "GroupUsers" >> beam.CoGroupByKey()
+        _ = users | "Ingest" >> beam.ParDo(IngestUsers(spec, examples_uri), *cuts)
     else:
         units = max(len(files), size // RANGE_BYTES)
         shards = min(max(1, _MAX_FILES // units), _MIN_FILES)
@@ -71,6 +76,18 @@ def _cut(file: tuple[int, str], spec: DatasetSpec) -> Iterator[tuple[str, FileRa
     """The parts of a file, each with its name: the file's number and its own."""
     for number, part in enumerate(file_ranges(spec.source, file[1])):
         yield f"{file[0]:05d}-{number:05d}", part
+
+
+def _read_past(pipeline, uris: Sequence[str], groups: int):
+    """(group of users, (user, past of a day)) from the histories of earlier days."""
+    if not uris:
+        return pipeline | "NoPast" >> beam.Create([])
+    return (
+        [pipeline | f"ReadPast[{i}]" >> read_records(uri) for i, uri in enumerate(uris)]
+        | "PastDays" >> beam.Flatten()
+        | "DecodePast" >> beam.Map(past.decode)
+        | "KeyPast" >> beam.Map(lambda entry: (group_of(entry[0], groups), entry))
+    )
 
 
 def _cuts(times, spec: DatasetSpec) -> beam.pvalue.AsSingleton:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import apache_beam as beam
 
-from components.example_gen import readers, splitting
+from components.example_gen import past, readers, splitting
 from components.example_gen.file_range import FileRange
 from components.example_gen.row_parser import Parsed, RowParser, parse_time
 from components.shard_writer import ShardWriter, shard_names
@@ -105,6 +105,8 @@ class ReadUsers(_ReadPart):
 class IngestUsers(beam.DoFn):
     """Builds the histories of a group of users, splits and writes their rows.
 
+    An element has a group's `rows`, and its `past`: (user, what the user did on an earlier day).
+
     Args:
         spec: the dataset specification.
         uri: of the Examples that are written.
@@ -117,14 +119,16 @@ class IngestUsers(beam.DoFn):
     def setup(self):
         self._spec = DatasetSpec.from_json(self._spec_json)
 
-    def process(self, element: tuple[int, Iterable[UserRow]], cuts=None):
+    def process(self, element: tuple[int, Mapping[str, Iterable]], cuts=None):
         counts = collections.Counter()
         split_of = _Splitter(self._spec, cuts)
-        written = []
+        written, earlier = [], collections.defaultdict(list)
+        for user, day in element[1]["past"]:
+            earlier[user].append(day)
         # The serialized example breaks ties, so that a run is repeatable on every runner.
-        rows = sorted(element[1], key=lambda row: (row[0], row[1], row[5]))
-        for _, own in itertools.groupby(rows, key=lambda row: row[0]):
-            for split, time, split_key, label, example in _with_past(list(own), self._spec):
+        rows = sorted(element[1]["rows"], key=lambda row: (row[0], row[1], row[5]))
+        for user, own in itertools.groupby(rows, key=lambda row: row[0]):
+            for split, time, split_key, label, example in _with_past(list(own), self._spec, earlier.get(user, ())):
                 split = split or split_of(time, split_key)
                 _count(counts, split, label)
                 written.append((split, example))
@@ -162,6 +166,7 @@ class _Splitter:
         self._test_from = None
         if spec.split.test_from is not None:
             self._test_from = parse_time(spec.split.test_from, "test_from")
+        if spec.split.test_from is not None or spec.split.by == "day":
             self._fractions = splitting.before_test(spec.split.fractions)
 
     def __call__(self, time: float | None, split_key: bytes) -> str:
@@ -194,21 +199,22 @@ def placed(rejected: tuple[str, dict], first_lines: Mapping[str, int]) -> str:
     return json.dumps({**row, "line": row["line"] + first_lines[name]}, ensure_ascii=True)
 
 
-def _with_past(rows: list[UserRow], spec: DatasetSpec) -> Iterator[tuple]:
+def _with_past(rows: list[UserRow], spec: DatasetSpec, earlier: Iterable[past.Past] = ()) -> Iterator[tuple]:
     """One user's rows, oldest first, with their derived histories and, where asked, their splits."""
     times = [row[1] for row in rows]
     histories = [f for f in spec.features if f.derive]
     labels = [row[3] for row in rows]
-    past = [
-        splitting.earlier_entries(
-            times, splitting.history_entries(feature, labels, [row[4][number] for row in rows]), feature.max_length)
+    seen_by_history = [
+        past.seen(
+            [entry for day in earlier for entry in day[number]], times,
+            splitting.history_entries(feature, labels, [row[4][number] for row in rows]), feature.max_length)
         for number, feature in enumerate(histories)
     ]
     by_user = spec.split.by == "user_time"
     splits = splitting.user_time_splits(len(rows), spec.split.fractions) if by_user else [None] * len(rows)
     for i, (_, time, split_key, label, _, example) in enumerate(rows):
         features = {}
-        for feature, seen in zip(histories, past):
+        for feature, seen in zip(histories, seen_by_history):
             features[feature.name] = [entry for entry, _ in seen[i]]
             if feature.history_text:
                 features[feature.history_text] = [word for _, word in seen[i]]

@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterator, Sequence
 
 from components.example_gen import files as _files
 from components.example_gen.csv_reader import CsvReader
+from components.example_gen.daily_logs import daily_logs
 from components.example_gen.file_range import FileRange
 from components.example_gen.files import expand, fingerprint, is_uri
 from components.example_gen.parquet_reader import ParquetReader
@@ -46,6 +47,8 @@ def list_files(
             ...
     ```
     """
+    if spec.source.daily:
+        return [file for log in daily_logs(spec, data_dir) for file in log.files]
     if spec.source.format != "tfds":
         return _files.expand(spec.source.path if data_dir is None else spec.source.written_path, data_dir)
     from components.example_gen.builders.prepare import prepare, shards

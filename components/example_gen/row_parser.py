@@ -62,8 +62,7 @@ class RowParser:
         derivation = spec.derivation
         self._time = spec.split.time or (derivation and derivation.time)
         self._user = spec.split.user or (derivation and derivation.user)
-        hashed = spec.split.by == "hash" or spec.split.test_from is not None
-        self._split_columns = (spec.split.key or spec.columns) if hashed else ()
+        self._split_columns = (spec.split.key or spec.columns) if spec.split.hashed else ()
         self._entries = tuple(
             (spec.feature(f.of).source_column,
              spec.feature(f.text.feature if f.history_text else f.of).source_column)

@@ -18,10 +18,12 @@ class TextEncoderSpec(ComponentSpec):
         "language_model": ExecutionParameter(type=str),
         "max_tokens": ExecutionParameter(type=int),
         "language_model_fingerprint": ExecutionParameter(type=str),
+        "span": ExecutionParameter(type=int, optional=True),
     }
     INPUTS = {
         "texts": ChannelParameter(type=standard_artifacts.Examples),
         "adapted_language_model": ChannelParameter(type=AdaptedLanguageModel, optional=True),
+        "previous_vectors": ChannelParameter(type=standard_artifacts.Examples, optional=True),
     }
     OUTPUTS = {"text_vectors": ChannelParameter(type=standard_artifacts.Examples)}
 
@@ -40,6 +42,11 @@ class TextEncoder(base_beam_component.BaseBeamComponent):
             where the executor finds other weights than these, or an adapted language
             model that was made from others.
         adapted_language_model: from `LanguageAdapter`; encodes in place of the original.
+        span: in daily operation, the number of the newest day. The vectors then hold the
+            fingerprints of their texts, and have as custom properties what decides on whether
+            another day's run can take them over: see `pipeline.resolvers`.
+        previous_vectors: an earlier day's vectors by the same language model and `max_tokens`; a
+            text that is among them is not encoded again.
 
     Outputs `text_vectors`: the splits of `texts`, with `key` and `vector` (floats, as
     many as the language model is wide). Its custom property `language_model_adapted` is
@@ -67,6 +74,8 @@ class TextEncoder(base_beam_component.BaseBeamComponent):
         max_tokens: int,
         language_model_fingerprint: str,
         adapted_language_model: types.BaseChannel | None = None,
+        span: int | None = None,
+        previous_vectors: types.BaseChannel | None = None,
     ):
         super().__init__(
             TextEncoderSpec(
@@ -75,6 +84,8 @@ class TextEncoder(base_beam_component.BaseBeamComponent):
                 language_model=language_model,
                 max_tokens=max_tokens,
                 language_model_fingerprint=language_model_fingerprint,
+                span=span,
+                previous_vectors=previous_vectors,
                 text_vectors=types.Channel(type=standard_artifacts.Examples),
             )
         )

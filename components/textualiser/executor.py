@@ -65,8 +65,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 | "Textualise" >> beam.ParDo(_Textualise(spec, form, frozen, gather, target.uri))
             )
             if gather:
-                _write_texts(found, tables, texts.uri)
-        shard_writer.finish(target.uri)
+                write_texts(found, tables, texts.uri)
+        shard_writer.finish(target.uri, splits)
 
 
 def _extend_schema(source: str, target: str, spec: DatasetSpec, tables: list[str]) -> None:
@@ -80,7 +80,7 @@ def _extend_schema(source: str, target: str, spec: DatasetSpec, tables: list[str
     tfdv.write_schema_text(schema, os.path.join(target, "schema.pbtxt"))
 
 
-def _write_texts(found, tables: list[str], uri: str) -> None:
+def write_texts(found, tables: list[str], uri: str) -> None:
     """Writes (table, key, text) once a table and key, whatever split it was seen in."""
     distinct = (
         found

@@ -11,7 +11,7 @@ from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 from tfx.utils import json_utils
 
-from components.artifacts import AdaptedLanguageModel
+from components.artifacts import AdaptedLanguageModel, Vocabularies
 from components.trainer import executor
 
 
@@ -32,6 +32,9 @@ class TrainerSpec(ComponentSpec):
         "adapted_language_model": ChannelParameter(type=AdaptedLanguageModel, optional=True),
         "base_run": ChannelParameter(type=standard_artifacts.ModelRun, optional=True),
         "raw_examples": ChannelParameter(type=standard_artifacts.Examples, optional=True),
+        "earlier_model": ChannelParameter(type=standard_artifacts.Model, optional=True),
+        "plain_model": ChannelParameter(type=standard_artifacts.Model, optional=True),
+        "vocabularies": ChannelParameter(type=Vocabularies, optional=True),
     }
     OUTPUTS = {
         "model": ChannelParameter(type=standard_artifacts.Model),
@@ -59,6 +62,10 @@ class Trainer(base_component.BaseComponent):
         base_run: the `model_run` of an earlier run of the same `run_fn`.
         raw_examples: the examples before they were transformed, from `ExampleGen`: what a
             request of the exported model holds.
+        earlier_model: in daily operation, the last blessed model of an earlier day.
+        plain_model: in daily operation, the day's backbone without text, which the last model
+            hands on to the next day.
+        vocabularies: in daily operation, from `VocabularyGen`.
         eval_splits: the splits that `run_fn` is given as `eval_files`.
 
     Outputs `model` and `model_run` (TensorBoard logs, training history).
@@ -90,6 +97,9 @@ class Trainer(base_component.BaseComponent):
         adapted_language_model: types.BaseChannel | None = None,
         base_run: types.BaseChannel | None = None,
         raw_examples: types.BaseChannel | None = None,
+        earlier_model: types.BaseChannel | None = None,
+        plain_model: types.BaseChannel | None = None,
+        vocabularies: types.BaseChannel | None = None,
         eval_splits: Sequence[str] = ("validation",),
     ):
         super().__init__(
@@ -102,6 +112,9 @@ class Trainer(base_component.BaseComponent):
                 adapted_language_model=adapted_language_model,
                 base_run=base_run,
                 raw_examples=raw_examples,
+                earlier_model=earlier_model,
+                plain_model=plain_model,
+                vocabularies=vocabularies,
                 train_args=trainer_pb2.TrainArgs(splits=["train"]),
                 eval_args=trainer_pb2.EvalArgs(splits=eval_splits),
                 custom_config=json_utils.dumps(custom_config),

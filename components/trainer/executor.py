@@ -9,6 +9,7 @@ from tfx.components.trainer import executor as tfx_executor
 from tfx.types import artifact_utils
 from tfx.utils import json_utils
 
+from components.example_gen.executor import SPAN
 from components.text_encoder.executor import ADAPTED
 from components.trainer import workers
 from models.language_model_source import LanguageModelSource
@@ -24,18 +25,22 @@ class Executor(tfx_executor.GenericExecutor):
     Where `TF_CONFIG` names several machines it trains on all of them, see `workers`.
 
     `fn_args.custom_config` holds the URIs `text_vectors`, `adapted_language_model`,
-    `base_run` and `raw_examples`, or None where there is no such input.
+    `base_run`, `raw_examples`, `earlier_model`, `plain_model` and `vocabularies`, or None where
+    there is no such input.
     """
 
     def Do(self, input_dict, output_dict, exec_properties) -> None:
         """Trains, and writes on the model what it was made with."""
-        config = json_utils.loads(exec_properties["custom_config"])["config"]
+        custom = json_utils.loads(exec_properties["custom_config"])
+        config = custom["config"]
         if workers.wanted(config):
             exec_properties = {
                 **exec_properties, "run_fn": workers.RUN_FN, workers.ANNOUNCED_RUN_FN: exec_properties["run_fn"]}
         super().Do(input_dict, output_dict, exec_properties)
         model = artifact_utils.get_single_instance(output_dict["model"])
-        spec = DatasetSpec.from_json(json_utils.loads(exec_properties["custom_config"])["dataset_spec"])
+        spec = DatasetSpec.from_json(custom["dataset_spec"])
+        if custom.get("span") is not None:
+            model.set_int_custom_property(SPAN, custom["span"])
         model.set_string_custom_property(TASK, task_fingerprint(spec))
         for name in ("backbone", "language_model", "text_mode"):
             if name in config:
@@ -52,7 +57,8 @@ class Executor(tfx_executor.GenericExecutor):
             workers.ANNOUNCED_RUN_FN: exec_properties.get(workers.ANNOUNCED_RUN_FN),
             **{
                 name: artifact_utils.get_single_uri(input_dict[name]) if input_dict.get(name) else None
-                for name in ("text_vectors", "adapted_language_model", "base_run", "raw_examples")
+                for name in ("text_vectors", "adapted_language_model", "base_run", "raw_examples", "earlier_model",
+                             "plain_model", "vocabularies")
             },
         }
         return fn_args

@@ -82,6 +82,10 @@ class DatasetSpec(SpecPart):
         self._check_ids()
         self._check_slices()
         self._check_columns()
+        if self.source.daily != (self.split.by == "day"):
+            raise ValueError(
+                f"source.path: {self.source.path!r} is one log a day, so it needs split.by: day" if self.source.daily
+                else "split.by: day needs one log a day: {YYYY}, {MM} and {DD}, or {SPAN}, in source.path")
         if not any(f.model for f in self.features):
             raise ValueError("features: all have model: false; the ID model needs at least one")
         return self

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import pathlib
+import re
 from typing import Literal
 
 import pydantic
 
 from models.spec.base import SpecPart
+
+# TFX's own words for the day of a log in its path.
+DATE_PARTS = ("{YYYY}", "{MM}", "{DD}")
+SPAN = re.compile(r"\{SPAN(?::(\d+))?\}")
 
 
 class Source(SpecPart):
@@ -19,7 +24,9 @@ class Source(SpecPart):
         path: glob of the files, relative to the specification's own folder, or to
             `--data-dir` when that is given; of a path that leads out of that folder
             (absolute, or with `..`) `--data-dir` takes the last part. A URI, as
-            `gs://bucket/log/*.csv`, stays as it is. Not for `tfds`.
+            `gs://bucket/log/*.csv`, stays as it is. Not for `tfds`. With
+            `{YYYY}`, `{MM}` and `{DD}`, or `{SPAN}` (a number; `{SPAN:3}` has three digits), as in
+            TFX, it stands for one log a day.
         builder: name of a tensorflow-datasets builder, with its config after a
             slash, as `movielens_ratings/1m`. Only for `tfds`.
         tfds_split: the split of the builder that is read. Only for `tfds`.
@@ -81,6 +88,7 @@ class Source(SpecPart):
                                  f"clicks/*.{self.format}")
             if self.builder is not None:
                 raise ValueError(f"format {self.format} takes no builder; that is for format tfds")
+        self._check_pattern()
         if self.columns is not None and self.format != "csv":
             raise ValueError(f"columns is for format csv only; {self.format} files name their columns "
                              "themselves")
@@ -88,10 +96,36 @@ class Source(SpecPart):
             raise ValueError(f"decimal is for format csv only; {self.format} files hold numbers as such")
         return self
 
+    def _check_pattern(self) -> None:
+        path = self.path or ""
+        dates = [path.count(part) for part in DATE_PARTS]
+        spans = len(SPAN.findall(path))
+        if "{VERSION" in path or ("{SPAN" in path and not spans):
+            raise ValueError(f"path {path!r}: of TFX's patterns there are {{SPAN}}, {{SPAN:width}} with a number, "
+                             "{YYYY}, {MM} and {DD}")
+        if any(dates) and dates != [1, 1, 1]:
+            raise ValueError(f"path {path!r}: a date needs each of {', '.join(DATE_PARTS)} once")
+        if spans > 1 or (spans and any(dates)):
+            raise ValueError(f"path {path!r}: says the day more than once; use {{SPAN}} once, or a date")
+
+    @property
+    def daily(self) -> bool:
+        """Whether `path` stands for one log a day."""
+        return self.path is not None and bool(SPAN.search(self.path) or DATE_PARTS[0] in self.path)
+
     @property
     def written_path(self) -> str | None:
         """`path` before `resolved` changed it."""
         return self._written_path or self.path
+
+    @property
+    def tail(self) -> str | None:
+        """`path` without the folders above the log: its last part, or all from the one that says the day."""
+        if self.path is None:
+            return None
+        parts = self.path.split("/")
+        first = next((i for i, part in enumerate(parts) if SPAN.search(part) or any(d in part for d in DATE_PARTS)), -1)
+        return "/".join(parts[first:])
 
     def resolved(self, folder: pathlib.Path) -> Source:
         """This source with a relative `path` joined to the specification's own folder."""

@@ -18,11 +18,13 @@ class SplitRule(SpecPart):
 
     Args:
         by: `hash` (random, by a stable hash of `key`), `time` (one global cut: the
-            newest rows are the test) or `user_time` (a cut per user).
+            newest rows are the test), `user_time` (a cut per user) or `day` (of daily logs the
+            newest is the test, and the days before are divided between train and validation
+            by hash, in the proportion of their fractions).
         time: the column of the interaction's time, a number (seconds, days...) or an
             ISO 8601 date. For `time` and `user_time`.
         user: the column that says whose row it is. For `user_time`.
-        key: the columns that are hashed for `hash`; rows that agree in all of them
+        key: the columns that are hashed for `hash` and `day`; rows that agree in all of them
             land in the same split. When absent, all columns that the specification
             reads are hashed, so adding a feature moves rows to other splits; name a key
             (the user's and the item's id) to keep them.
@@ -32,7 +34,7 @@ class SplitRule(SpecPart):
         fractions: share of each split. They sum to 1.
     """
 
-    by: Literal["hash", "time", "user_time"] = "hash"
+    by: Literal["hash", "time", "user_time", "day"] = "hash"
     time: str | None = None
     user: str | None = None
     key: tuple[str, ...] = ()
@@ -76,12 +78,22 @@ class SplitRule(SpecPart):
 
     @pydantic.model_validator(mode="after")
     def _columns_for_the_kind(self) -> SplitRule:
-        if self.by != "hash" and not self.time:
+        if self.by in ("time", "user_time") and not self.time:
             raise ValueError(f"by: {self.by} needs the key time, the column of the interaction's time")
         if self.by == "user_time" and not self.user:
             raise ValueError("by: user_time needs the key user, the column of the user's id")
         if self.test_from is not None and self.by != "time":
             raise ValueError(f"test_from goes with by: time; this split is by: {self.by}")
-        if self.key and self.by != "hash" and self.test_from is None:
-            raise ValueError(f"key goes with by: hash, or with test_from; this split is by: {self.by}")
+        if self.key and not self.hashed:
+            raise ValueError(f"key goes with by: hash, by: day, or with test_from; this split is by: {self.by}")
         return self
+
+    @property
+    def hashed(self) -> bool:
+        """Whether some rows are divided by a hash of `key`."""
+        return self.by in ("hash", "day") or self.test_from is not None
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """The splits that ingestion writes: a day is the test as a whole, and only while it is the newest."""
+        return SPLITS[:2] if self.by == "day" else SPLITS

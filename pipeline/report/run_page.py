@@ -6,7 +6,8 @@ import numpy as np
 import yaml
 
 from pipeline.evaluated import AUC, CALIBRATION, LOGLOSS
-from pipeline.pipeline import ADAPTER, ALIGNMENT, PLAIN, STUDENT
+from pipeline.log_pipeline import ADAPTER
+from pipeline.pipeline import ALIGNMENT, PLAIN, STUDENT
 from pipeline.report import charts, formats, page
 from pipeline.report.estimate import Estimate
 from pipeline.report.run_report import BASELINE_MODEL, PLAIN_MODEL, STUDENT_MODEL, RunReport

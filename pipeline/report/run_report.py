@@ -13,7 +13,8 @@ import numpy as np
 from models import alignment_snapshot
 from pipeline.evaluated import AUC, CALIBRATION, LOGLOSS, Evaluated
 from pipeline.gate import GATE
-from pipeline.pipeline import ADAPTER, ALIGNMENT, PLAIN, PLAIN_EVALUATOR, SCORER, STUDENT
+from pipeline.log_pipeline import ADAPTER
+from pipeline.pipeline import ALIGNMENT, PLAIN, PLAIN_EVALUATOR, SCORER, STUDENT
 from pipeline.report import data_section
 from pipeline.report.estimate import Estimate
 from pipeline.report.gate_checks import GateCheck, read_checks

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from models import alignment_snapshot, distribution, training
 from models.alignment_model import AlignmentModel
+from pipeline.run_fns import daily
 from pipeline.run_fns.stage import Stage
 from pipeline.settings.alignment import Alignment
 
@@ -50,6 +51,7 @@ def train(stage: Stage) -> AlignmentModel:
     options = stage.config.alignment
     with stage.scope():
         model = new_alignment_model(stage)
+        daily.start_alignment(stage, model)
         batch_size = stage.batch_size(options.batch_size, stage.rows("train"))
         compile_alignment(model, options, stage.rows("train") // batch_size * options.epochs,
                           stage.config.training.large_table)
@@ -77,3 +79,5 @@ def run_fn(fn_args) -> None:
     if stage.is_chief:
         tf.io.gfile.makedirs(fn_args.serving_model_dir)
     distribution.save_weights(model, os.path.join(fn_args.serving_model_dir, ALIGNED))
+    if stage.is_chief:
+        daily.leave_alignment(fn_args, stage, model)

@@ -14,6 +14,7 @@ from models.logged_entries import LoggedEntries
 from models.sentence_writer import SentenceWriter
 from models.spec.dataset_spec import ENTITY_SIDES
 from pipeline.catalogue import Catalogue
+from pipeline.run_fns import daily
 from pipeline.run_fns.stage import Stage
 from pipeline.run_fns.warmup_rows import read_rows
 from serving.export import export_ctr_model, restore_weights
@@ -40,6 +41,7 @@ def run_fn(fn_args) -> None:
     # Textualised examples hold the raw features too.
     export_ctr_model(student, stage.tft_output, stage.spec, fn_args.serving_model_dir, rows.rows,
                      warmup_rows=read_rows(stage.files("train")), model_name=stage.config.model_name)
+    daily.hand_on(fn_args)
 
 
 def from_log(stage: Stage, student: CTRModel) -> CatalogueRows:

@@ -15,6 +15,7 @@ from models.distiller import Distiller
 from models.folds import Folds
 from models.soft_labels import write_soft_labels
 from models.teacher_model import TeacherModel
+from pipeline.run_fns import daily
 from pipeline.run_fns.alignment import ALIGNED, new_alignment_model
 from pipeline.run_fns.stage import Stage
 from pipeline.run_fns.warmup_rows import of_raw_examples
@@ -81,6 +82,8 @@ def run_fn(fn_args) -> None:
     student.save_weights(os.path.join(fn_args.model_run_dir, STUDENT_WEIGHTS))
     export_ctr_model(student, stage.tft_output, stage.spec, fn_args.serving_model_dir,
                      warmup_rows=of_raw_examples(fn_args.custom_config["raw_examples"]))
+    daily.hand_on(fn_args)
+    daily.leave_ctr_model(fn_args, student, daily.STUDENT)
 
 
 def _soft_labels(stage: Stage, folds: Folds, fold: int, new_teacher, on_teacher) -> str:
@@ -116,7 +119,7 @@ def _new_teacher(stage: Stage) -> TeacherModel:
 def _new_student(stage: Stage) -> CTRModel:
     student = _aligned(stage).ctr_model
     # Sec. 4.3: a new output layer on the aligned representation.
-    student.reset_output_layer()
+    daily.start_output_layer(stage, student)
     return student
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from models.ctr_model import CTRModel
+from pipeline.run_fns import daily
 from pipeline.run_fns.stage import Stage
 from serving.export import export_ctr_model
 
@@ -11,6 +12,7 @@ def train(stage: Stage) -> CTRModel:
     """The backbone, trained on clicks alone; it computes in float32."""
     with stage.scope():
         model = stage.new_ctr_model()
+        daily.start_ctr_model(stage, model, daily.PLAIN)
         stage.compile(model)
         stage.fit_on_clicks(model, "plain", stage.config.training.epochs, text=False)
     return stage.trained(model)
@@ -22,3 +24,4 @@ def run_fn(fn_args) -> None:
     model = train(stage)
     if stage.is_chief:
         export_ctr_model(model, stage.tft_output, stage.spec, fn_args.serving_model_dir)
+        daily.leave_ctr_model(fn_args, model, daily.PLAIN)

@@ -53,6 +53,7 @@ class Stage:
         language_model_fingerprint: that of the language model that is fine-tuned (or of the one
             that was adapted), or None.
         base_model: folder of the weights that training starts from, or None.
+        earlier_model: URI of the model of an earlier day that training starts from, or None.
 
     Example:
 
@@ -65,9 +66,11 @@ class Stage:
     def __init__(self, name: str, *, dataset_spec: str, config: Mapping[str, Any], transform_output: str,
                  files: Mapping[str, Sequence[str]], checkpoint_dir: str, log_dir: str,
                  text_vectors: str | None = None, adapted_language_model: str | None = None,
-                 language_model_fingerprint: str | None = None, base_model: str | None = None):
+                 language_model_fingerprint: str | None = None, base_model: str | None = None,
+                 earlier_model: str | None = None):
         self.name = name
         self.base_model = base_model
+        self.earlier_model = earlier_model
         self.log_dir = log_dir
         self.spec = DatasetSpec.from_json(dataset_spec)
         self.config = RunConfig.model_validate(config)
@@ -79,7 +82,7 @@ class Stage:
         # Checkpoints belong to this very data and configuration: anything else starts afresh.
         key = json.dumps(
             [config, dataset_spec, transform_output, list(files["train"]), text_vectors, adapted_language_model,
-             language_model_fingerprint, base_model], sort_keys=True)
+             language_model_fingerprint, base_model, *filter(None, [earlier_model])], sort_keys=True)
         self.checkpoint_dir = os.path.join(checkpoint_dir, hashlib.sha256(key.encode()).hexdigest()[:16])
         self._rows: dict[tuple, int] = {}
         keras.utils.set_random_seed(self.config.seed)
@@ -108,7 +111,8 @@ class Stage:
             checkpoint_dir=custom["checkpoint_dir"], log_dir=fn_args.model_run_dir,
             text_vectors=custom.get("text_vectors"),
             adapted_language_model=custom.get("adapted_language_model"),
-            language_model_fingerprint=fingerprint, base_model=fn_args.base_model)
+            language_model_fingerprint=fingerprint, base_model=fn_args.base_model,
+            earlier_model=custom.get("earlier_model"))
 
     @functools.cached_property
     def strategy(self) -> tf.distribute.Strategy:

@@ -17,8 +17,8 @@ from pipeline.runs.run_store import RunStore
 
 # They say what happened, are small, and are what reports and comparisons read.
 RECORDS = frozenset({
-    "CtrlDeploymentFiles", "CtrlIngestionReport", "CtrlScoredRows", "ExampleAnomalies", "ExampleStatistics",
-    "InfraBlessing", "ModelBlessing", "ModelEvaluation", "Schema"})
+    "ExampleAnomalies", "ExampleStatistics", "InfraBlessing", "ModelBlessing", "ModelEvaluation", "Schema",
+    "components.DeploymentFiles", "components.IngestionReport", "components.ScoredRows"})
 _ENDED = (mlmd_proto.Execution.COMPLETE, mlmd_proto.Execution.CACHED)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -27,9 +28,11 @@ def facts_at_start(
         files: what it reads; those of its ExampleGen when absent.
     """
     properties = {c.id: c.exec_properties for c in pipeline.components if hasattr(c, "exec_properties")}
-    example_gen = properties.get("ExampleGen", {})
+    # In daily operation there is one a day, and of days before the window the histories alone.
+    logs = {found["files"]: found["fingerprint"] for name, found in sorted(properties.items())
+            if name.partition("-")[0] in ("ExampleGen", "UserHistories") and found.get("files")}
     if files is None:
-        files = [f for f in (example_gen.get("files") or "").split("\n") if f]
+        files = [file for log in logs for file in log.split("\n")]
     order = [c.id for c in pipeline.components]
     return {
         "dataset": dataset,
@@ -37,9 +40,16 @@ def facts_at_start(
         "config": dict(config),
         **{name: config.get(name) for name in ("seed", "backbone", "language_model", "text_mode")},
         "files": [dataclasses.asdict(_data_file(f)) for f in files],
-        "fingerprint": example_gen.get("fingerprint"),
+        "fingerprint": _of_all(list(logs.values())),
         "graph": {c.id: sorted((u.id for u in c.upstream_nodes), key=order.index) for c in pipeline.components},
     }
+
+
+def _of_all(fingerprints: list[str]) -> str | None:
+    """One fingerprint of several logs; that of a single one stays as it is."""
+    if len(fingerprints) < 2:
+        return next(iter(fingerprints), None)
+    return hashlib.sha256("\n".join(fingerprints).encode()).hexdigest()
 
 
 def _data_file(path: str) -> DataFile:

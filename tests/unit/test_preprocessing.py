@@ -1,10 +1,13 @@
 import pytest
 import tensorflow as tf
 
+from models import raw_example
 from models.field import Field
-from models.preprocessing import fields, preprocessing_fn
+from models.preprocessing import fields, preprocessing_fn, vocabulary_features, vocabulary_values
+from models.rolling_vocabulary import RollingVocabulary
+from models.served_transform import ServedTransform
 from models.spec.errors import UserError
-from tests.unit.transform_case import SPEC, transform
+from tests.unit.transform_case import ROWS, SPEC, transform
 
 CONFIG = {"dataset_spec": SPEC.to_json(), "text_mode": "frozen"}
 
@@ -84,3 +87,46 @@ def test_a_feature_that_the_schema_lacks_or_fixes_is_named():
         preprocessing_fn({}, CONFIG)
     with pytest.raises(UserError, match="'label' a fixed shape"):
         preprocessing_fn({"label": tf.constant([1, 0])}, CONFIG)
+
+
+@pytest.fixture(scope="module")
+def with_files(tmp_path_factory):
+    """The same rows with vocabularies that were made beforehand; `gone` is no longer in the log."""
+    folder = tmp_path_factory.mktemp("vocabularies")
+    values = {"user_id": (b"u1", b"gone", b"u3"), "gender": (b"<missing>", b"F"), "job": (b"<missing>",),
+              "movie": (b"gone", b"a"), "genre": (b"y",)}
+    for name, kept in values.items():
+        RollingVocabulary(kept).save(str(folder), name)
+    return transform(tmp_path_factory.mktemp("files"), "frozen", vocabularies=str(folder))
+
+
+def test_rows_can_be_those_of_a_file(with_files):
+    assert column(with_files, "user_id") == [1, 4, 3, 3]
+    assert column(with_files, "gender") == [2, 2, 1, 1]
+    assert column(with_files, "job") == [1, 1, 1, 1]
+    assert column(with_files, "genre") == [[2, 1], [0, 0], [1, 0], [1, 2]]
+    assert column(with_files, "movie")[:2] == [2, 2] and set(column(with_files, "movie")[2:]) <= {3, 4}
+    assert column(with_files, "watched")[2][0] in (2, 3, 4)
+    assert {f.name: f.num_ids for f in fields(SPEC, with_files[1])} == {
+        "user_id": 5, "gender": 4, "job": 3, "age": 4, "income": 6, "watched": 5, "movie": 5, "genre": 3}
+
+
+def test_what_is_served_reads_the_same_file(with_files):
+    transform_ = ServedTransform(SPEC, with_files[1])
+    rows = tf.constant([raw_example.encode({f.name: row[f.name] for f in SPEC.model_features if f.name in row})
+                        for row in ROWS])
+    served = tf.function(lambda x: transform_(tf.io.parse_example(x, raw_example.feature_spec(SPEC))))(rows)
+    for name in ("user_id", "gender", "job", "movie", "genre", "watched"):
+        assert served[name].numpy().tolist() == column(with_files, name)
+
+
+def test_values_are_counted_as_the_transform_graph_counts_them(result):
+    for feature in vocabulary_features(SPEC):
+        counts = {}
+        for row in ROWS:
+            values = [v.encode() for v in row.get(feature.name, ())]
+            for value in vocabulary_values(feature, values):
+                counts[value] = counts.get(value, 0) + 1
+        kept = {value for value, count in counts.items() if count >= feature.min_count}
+        assert kept == set(result[1].vocabulary_by_name(f"{feature.name}_vocabulary"))
+    assert vocabulary_values(SPEC.feature("movie"), [b"two\nlines"]) == []

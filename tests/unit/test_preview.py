@@ -287,3 +287,16 @@ def test_no_tensorflow_and_no_beam_are_imported():
             "print([m for m in ('tensorflow', 'tfx', 'apache_beam', 'keras') if m in sys.modules])")
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout == "[]\n"
+
+
+def test_of_daily_logs_the_newest_is_the_test(tmp_path):
+    spec = SPEC.replace("log.csv", '"log-{SPAN}.csv"').replace(
+        "{by: time, time: t, fractions: {train: 0.6, validation: 0.2, test: 0.2}}", "{by: day}")
+    for day in (1, 2):
+        with open(tmp_path / f"log-{day}.csv", "w", newline="") as file:
+            csv.writer(file).writerows([HEADER, *(row(*click) for click in CLICKS[:4 * day])])
+    write(tmp_path, [], spec)
+    result = preview(DatasetSpec.load(tmp_path / "films.yaml"))
+    # Threes are dropped, of which the second day has one.
+    assert result.splits["test"][0] == 7
+    assert result.splits["train"][0] + result.splits["validation"][0] == 4

@@ -119,7 +119,8 @@ MALFORMED = [
     *[("predict", text) for text in (
         b"\x00", b"\xff\xfe", b"\xef\xbb\xbf" + GOOD, GOOD.decode().encode("utf-16"), GOOD + b"}", GOOD * 2,
         b"[" * 60_000, b'{"a":' * 10_000, b"[" * 60_000 + b"NaN", b"-", b'{"instances": ["\\ud800"]}',
-        b'{"instances": ["\\udc00"], "x": NaN}', b'{"instances": ["' + b"\xff" * 10 + b'"]}', gzip.compress(GOOD, mtime=0))],
+        b'{"instances": ["\\udc00"], "x": NaN}', b'{"instances": ["' + b"\xff" * 10 + b'"]}',
+        gzip.compress(GOOD, mtime=0))],
     *[(method, template % value) for method, templates in TEMPLATES.items() for template in templates
       for value in WRONG_VALUES if template % value not in RIGHT],
 ]

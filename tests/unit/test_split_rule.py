@@ -10,7 +10,7 @@ from models.spec.split_rule import SplitRule
     ({"by": "time"}, "by: time needs the key time, the column of the interaction's time"),
     ({"by": "user_time", "time": "t"}, "by: user_time needs the key user, the column of the user's id"),
     ({"test_from": 8}, "test_from goes with by: time; this split is by: hash"),
-    ({"by": "time", "time": "t", "key": ["u"]}, "key goes with by: hash, or with test_from; this split is "
+    ({"by": "time", "time": "t", "key": ["u"]}, "key goes with by: hash, by: day, or with test_from; this split is "
                                                 "by: time"),
     ({"key": ["u", "u"]}, "has 'u' twice"),
     ({"fractions": {"train": 0.9, "test": 0.1}},
@@ -49,3 +49,10 @@ def test_a_date_without_quotes_in_yaml_stays_a_date():
 
 def test_the_key_may_accompany_test_from():
     assert SplitRule(by="time", time="t", test_from=8, key=["u"]).key == ("u",)
+
+
+def test_a_day_has_no_time_and_writes_no_test():
+    rule = SplitRule(by="day", key=["u"])
+    assert (rule.hashed, rule.written) == (True, ("train", "validation"))
+    assert SplitRule(by="time", time="t").written == ("train", "validation", "test")
+    assert not SplitRule(by="time", time="t").hashed and SplitRule(by="time", time="t", test_from=3).hashed

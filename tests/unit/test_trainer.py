@@ -4,7 +4,7 @@ import pytest
 from tfx.types import standard_artifacts
 from tfx.utils import json_utils
 
-from components.artifacts import AdaptedLanguageModel
+from components.artifacts import AdaptedLanguageModel, Vocabularies
 from components.trainer import executor
 from models.spec.dataset_spec import DatasetSpec
 from tests.executor_case import artifact
@@ -19,7 +19,7 @@ features:
 """, where="toy.yaml")
 
 
-def trained(folder, monkeypatch, config, **texts):
+def trained(folder, monkeypatch, config, custom=None, **texts):
     """Runs the executor with a `run_fn` that trains nothing; returns what it was given and the model."""
     given = []
 
@@ -36,7 +36,7 @@ def trained(folder, monkeypatch, config, **texts):
         {"examples": [examples], "transform_graph": [graph], **{name: [a] for name, a in texts.items()}},
         {"model": [model], "model_run": [model_run]},
         {"run_fn": "no.matter", "train_args": '{"splits": ["train"]}', "eval_args": '{"splits": ["validation"]}',
-         "custom_config": json_utils.dumps({"dataset_spec": SPEC.to_json(), "config": config})})
+         "custom_config": json_utils.dumps({"dataset_spec": SPEC.to_json(), "config": config, **(custom or {})})})
     return given[0].custom_config, model
 
 
@@ -69,3 +69,14 @@ def test_raw_examples_are_handed_on(tmp_path, monkeypatch):
 def test_a_model_without_text_says_nothing_of_it(tmp_path, monkeypatch):
     _, model = trained(tmp_path, monkeypatch, {"backbone": "autoint"})
     assert not model.has_custom_property("language_model_adapted")
+
+
+def test_a_model_of_a_day_knows_its_span_and_is_given_what_it_starts_from(tmp_path, monkeypatch):
+    earlier, plain = (artifact(standard_artifacts.Model, tmp_path / name) for name in ("earlier", "plain"))
+    made = artifact(Vocabularies, tmp_path / "vocabularies")
+    given, model = trained(tmp_path, monkeypatch, {"backbone": "autoint"}, {"span": 19875}, earlier_model=earlier,
+                           plain_model=plain, vocabularies=made)
+    assert [given[key] for key in ("earlier_model", "plain_model", "vocabularies")] == [
+        str(tmp_path / name) for name in ("earlier", "plain", "vocabularies")]
+    assert model.get_int_custom_property("span") == 19875
+    assert not trained(tmp_path / "2", monkeypatch, {"backbone": "autoint"})[1].has_custom_property("span")

@@ -60,8 +60,9 @@ ROWS = [
 ]
 
 
-def transform(folder, text_mode, spec=SPEC):
-    """Analyses `ROWS` and transforms them, by a specification of the same features.
+def transform(folder, text_mode, spec=SPEC, **custom):
+    """Analyses `ROWS` and transforms them, by a specification of the same features; `custom` is added to what
+    `preprocessing_fn` is given.
 
     Returns:
         The rows as numpy arrays by name, in order, and the `TFTransformOutput`.
@@ -71,7 +72,7 @@ def transform(folder, text_mode, spec=SPEC):
         kind = tf.string if name.endswith("_sentence") else tf.int64
         feature_spec.setdefault(name, tf.io.VarLenFeature(kind))
     metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(feature_spec))
-    custom_config = {"dataset_spec": spec.to_json(), "text_mode": text_mode}
+    custom_config = {"dataset_spec": spec.to_json(), "text_mode": text_mode, **custom}
     rows = [{"job": [], "income": [], **row} for row in ROWS]
     logging.getLogger("absl").setLevel(logging.ERROR)  # TFT would rather have Arrow batches
     with tft_beam.Context(temp_dir=str(folder / "temp")):
