@@ -160,9 +160,10 @@ def test_init_writes_what_it_is_told(monkeypatch, capsys):
 def test_run_gets_specification_configuration_and_layout(fake_run, tmp_path):
     assert cli.main(["run", "--dataset", _spec_file(), "--data-dir", "data", "--root", "here",
                      "--set", "embedding_dim=8", "--set", "seed=3",
-                     "--metadata", "mysql://ctrl@db/mlmd", "--wait"]) == 3  # the fake has pushed nothing
+                     "--metadata", "mysql://ctrl@db/mlmd", "--wait",
+                     "--span", "2024-06-08"]) == 3  # the fake has pushed nothing
     ((spec, config, layout, data_dir, *recording),) = fake_run.calls
-    assert recording == ["mysql://ctrl@db/mlmd", True]
+    assert recording == ["mysql://ctrl@db/mlmd", True, "2024-06-08"]
     assert (spec.name, config.embedding_dim, config.seed, data_dir) == ("books", 8, 3, "data")
     assert layout.root == tmp_path / "here" / "books"
     assert len(list(layout.logs.iterdir())) == 1

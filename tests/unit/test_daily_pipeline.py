@@ -1,4 +1,6 @@
 import json
+import os
+import types
 
 import pytest
 from tfx.orchestration import metadata
@@ -9,6 +11,7 @@ from models.spec.errors import UserError
 from pipeline.config import RunConfig
 from pipeline.daily_window import daily_window
 from pipeline.pipeline import create_pipeline
+from pipeline.runs.run_facts import facts_at_start
 
 SPEC = """
 name: toy
@@ -55,6 +58,16 @@ ONCE = {"DataValidator", "RollingWindow", "EarlierDayModel", "VocabularyGen", "D
 def test_every_day_has_nodes_of_its_own_and_the_newest_is_read_and_described_only(nodes):
     assert set(nodes(8)) == ONCE | {f"{name}-{day}" for name in EVERY_DAY for day in (5, 6, 7)} | {
         "ExampleGen-8", "StatisticsGen-8"}
+
+
+def test_a_run_says_which_days_it_reads(nodes):
+    found = nodes(8, text=SPEC + LIKED, earlier=(4,))
+    facts = facts_at_start("run", "toy", types.SimpleNamespace(components=list(found.values())), {})
+    assert sorted(os.path.basename(file["path"]) for file in facts["files"]) == [
+        f"day-{day}.csv" for day in (4, 5, 6, 7, 8)]
+    fewer = nodes(8, text=SPEC + LIKED)
+    assert facts["fingerprint"] != facts_at_start(
+        "run", "toy", types.SimpleNamespace(components=list(fewer.values())), {})["fingerprint"]
 
 
 def inputs(node):

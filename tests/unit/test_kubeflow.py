@@ -127,6 +127,15 @@ def test_what_cannot_run_is_refused(tmp_path, settings, message):
     assert not (tmp_path / "pipeline.yaml").exists()
 
 
+def test_daily_logs_are_refused(tmp_path):
+    (tmp_path / "toy.yaml").write_text(SPEC.replace("toy-*.csv", '"toy-{SPAN}.csv"') + "split: {by: day}\n")
+    spec = DatasetSpec.load(tmp_path / "toy.yaml")
+    layout = UriLayout.below("minio://bucket/ctrl", spec.name, shared=str(tmp_path))
+    with pytest.raises(UserError, match="Toy_log: source.path is one log a day, which `ctrl run` alone reads"):
+        kubeflow.write_pipeline(spec, RunConfig(), IMAGE, layout, tmp_path / "pipeline.yaml")
+    assert not (tmp_path / "pipeline.yaml").exists()
+
+
 @pytest.mark.parametrize(("setting", "message"), [
     ("resources.default.cpu=0", "resources.default.cpu: 0: Input should be greater than 0"),
     ("resources.components={Pusher: {cpus: 1}}", "resources.components.Pusher.cpus is no known key; did you mean cpu?"),
@@ -160,7 +169,7 @@ def test_a_folder_that_no_step_can_reach_is_refused(root, shared, message):
 
 def test_our_artifact_types_are_found_by_their_names():
     own = [c for c in vars(artifacts).values() if isinstance(c, type) and issubclass(c, artifact.Artifact)]
-    assert len(own) == 3
+    assert len(own) == 6
     for cls in own:
         package, _, name = cls.TYPE_NAME.partition(".")
         assert package == components.__name__ and getattr(components, name) is cls

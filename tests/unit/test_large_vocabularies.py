@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from models.ctr_model import CTRModel
 from models.field import Field
-from models.preprocessing import fields
+from models.preprocessing import fields, vocabulary_features
+from models.rolling_vocabulary import RollingVocabulary
 from models.spec.dataset_spec import DatasetSpec
 from models.spec.errors import UserError
 from serving.export import export_ctr_model
@@ -52,6 +53,18 @@ def test_hashed_values_and_the_histories_of_them_need_no_vocabulary(result):
     by_name = {field.name: field for field in fields(spec, output)}
     assert by_name["movie"] == Field("movie", "categorical", 17, "movie")
     assert by_name["watched"] == Field("watched", "history", 17, "movie", max_length=3)
+
+
+def test_hashed_values_need_none_that_was_made_beforehand_either(tmp_path):
+    spec = specification(movie=HASHED)
+    owners = [feature.name for feature in vocabulary_features(spec)]
+    assert "movie" not in owners and "user_id" in owners
+    for name in owners:
+        RollingVocabulary((b"u3", b"u1")).save(str(tmp_path), name)
+    rows, output = transform(tmp_path, "frozen", spec, vocabularies=str(tmp_path))
+    assert [int(row["movie"]) for row in rows] == [bucket("a"), bucket("a"), bucket("b"), bucket("b")]
+    assert rows[1]["watched"].tolist() == [bucket("a"), bucket("c"), bucket("a")]
+    assert {f.name: f.num_ids for f in fields(spec, output)}["movie"] == 17
 
 
 def test_the_served_graph_hashes_alike(result, tmp_path):

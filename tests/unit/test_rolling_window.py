@@ -79,6 +79,14 @@ def test_a_days_rows_see_the_clicks_of_the_days_before_without_their_logs(tmp_pa
     assert liked(ingest(tmp_path / "alone", spec, three, 3)[1]) == {"h": [], "i": ["h"], "j": [], "k": []}
 
 
+def test_two_runs_write_a_day_in_the_same_order(tmp_path, spec):
+    one = write_day(tmp_path, 1, [(f"u{i}", f"f{i}", 1, i) for i in range(50)])
+    two = write_day(tmp_path, 2, [(f"u{i % 50}", f"g{i}", i % 2, 100 + i) for i in range(200)])
+    earlier = [histories(tmp_path / "h", spec, one)]
+    first, again = (ingest(tmp_path / name, spec, two, 2, earlier)[1] for name in ("first", "again"))
+    assert len(first) == 200 and first == again
+
+
 def test_histories_over_days_are_those_of_one_log(tmp_path, spec):
     random = np.random.default_rng(1)
     rows = [(f"u{random.integers(4)}", f"f{i}", int(random.integers(2)), i) for i in range(120)]
@@ -99,6 +107,15 @@ def test_a_day_is_divided_between_train_and_validation_and_knows_its_span(tmp_pa
     train, validation = (len(read_examples(examples, split)) for split in splits_of(examples))
     assert train + validation == 900
     assert train / 900 == pytest.approx(7 / 9, abs=0.04)
+
+
+def test_a_day_whose_rows_are_all_in_training_has_an_empty_validation(tmp_path, spec):
+    spec = spec.model_copy(update={"split": spec.split.model_copy(update={"fractions": {
+        "train": 1 - 2e-9, "validation": 1e-9, "test": 1e-9}})})
+    examples, rows = ingest(tmp_path / "five", spec, write_day(tmp_path, 5, [("u", "a", 1, 1), ("v", "b", 0, 2)]), 5)
+    assert len(rows) == 2 and splits_of(examples) == ["train", "validation"]
+    # What reads it looks for files.
+    assert len(list((tmp_path / "five" / "examples" / "Split-validation").iterdir())) == 1
 
 
 def test_a_day_of_one_class_stops_the_run(tmp_path, spec):

@@ -15,7 +15,7 @@ def test_rows_are_dealt_out_to_the_files_of_each_split(tmp_path):
         for row in (b"1", b"2", b"3"):
             writer.write("train", row)
         writer.write("test", b"4")
-    shard_writer.finish(str(tmp_path))
+    shard_writer.finish(str(tmp_path), ("train", "test"))
     assert files(tmp_path) == {
         "Split-test/a.gz": [b"4"], "Split-train/a.gz": [b"1", b"3"], "Split-train/b.gz": [b"2"]}
     assert sorted(f.name for f in tmp_path.iterdir()) == ["Split-test", "Split-train"]
@@ -33,8 +33,17 @@ def test_one_that_fails_leaves_no_file_that_is_read(tmp_path):
         writer.write("train", b"1")
         raise RuntimeError
     assert not list(tmp_path.glob("Split-*"))
-    shard_writer.finish(str(tmp_path))
+    shard_writer.finish(str(tmp_path), ())
     assert not list(tmp_path.iterdir())
+
+
+def test_a_split_without_rows_has_a_file_without_rows(tmp_path):
+    with ShardWriter(str(tmp_path), ["a.gz"]) as writer:
+        writer.write("train", b"1")
+    shard_writer.finish(str(tmp_path), ("train", "validation"))
+    found = files(tmp_path)
+    assert found.pop("Split-train/a.gz") == [b"1"]
+    assert [(name.split("/")[0], rows) for name, rows in found.items()] == [("Split-validation", [])]
 
 
 def test_in_the_order_of_names_each_unit_comes_once_before_one_comes_again():
