@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from tfx.components import SchemaGen, StatisticsGen
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.proto import transform_pb2
-from tfx.types import BaseChannel, Channel, standard_artifacts
+from tfx.types import Channel, standard_artifacts
 
 from components.daily_transform.component import DailyTransform
 from components.data_validator.component import DataValidator
@@ -26,39 +24,9 @@ from models.spec.dataset_spec import DatasetSpec
 from models.spec.errors import UserError
 from pipeline.config import RunConfig
 from pipeline.resolvers import EarlierDayModelStrategy, EarlierTextVectorsStrategy
+from pipeline.training_data import TrainingData
 
 TEXT_ENCODER = "TextEncoder"
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainingData:
-    """What the training nodes of a pipeline read, whether of one log or of daily ones.
-
-    Attributes:
-        raw_examples: raw examples of training rows.
-        evaluated: raw examples that models are evaluated on.
-        evaluated_splits: their splits that are.
-        textualised_examples: the rows with their sentences.
-        transform: the Transform node.
-        text_vectors: vectors of the distinct texts, in frozen mode.
-        adapted: the adapted language model, where there is one.
-        cold_start_splits: what ColdStart reads beside the training split.
-        span: number of the newest day; None for one log.
-        earlier_model: the last blessed model of an earlier day.
-        vocabularies: from `VocabularyGen`, in daily operation.
-    """
-
-    raw_examples: BaseChannel
-    evaluated: BaseChannel
-    evaluated_splits: tuple[str, ...]
-    textualised_examples: BaseChannel
-    transform: BaseNode
-    text_vectors: BaseChannel | None = None
-    adapted: BaseChannel | None = None
-    cold_start_splits: tuple[str, ...] = ("validation", "test")
-    span: int | None = None
-    earlier_model: BaseChannel | None = None
-    vocabularies: BaseChannel | None = None
 
 
 def daily_data(
