@@ -31,7 +31,11 @@ def log_data(
     dead_letter_dir: str | None, language_model_fingerprint: str, accepted_dir: str | None,
     run_parameters: Mapping[str, data_types.RuntimeParameter] | None,
 ) -> tuple[list[BaseNode], TrainingData]:
-    """The nodes that make training data of one log; see `create_pipeline`."""
+    """Builds the nodes that make training data of one log; for the arguments see `create_pipeline`.
+
+    Returns:
+        The nodes, and what the training reads of them.
+    """
     dataset_spec = spec.to_json()
     frozen = config.text_mode == "frozen"
     values = {

@@ -56,8 +56,8 @@ def ingest(
         groups = min(max(_MIN_FILES, size * (1 + len(earlier)) // _GROUP_BYTES), _MAX_FILES)
         read = parts | "Read" >> beam.ParDo(ReadUsers(spec, groups)).with_outputs("rejected", "lines", main="rows")
         cuts = [_cuts(read.rows | "Times" >> beam.Map(lambda row: [row[1][1]]), spec)] if by_time else []
-        users = {"rows": read.rows, "past": _read_past(pipeline, earlier, groups)} | "GroupUsers" >> beam.CoGroupByKey()
-        _ = users | "Ingest" >> beam.ParDo(IngestUsers(spec, examples_uri), *cuts)
+        _ = _by_users(pipeline, read.rows, earlier, groups) | "Ingest" >> beam.ParDo(
+            IngestUsers(spec, examples_uri), *cuts)
     else:
         units = max(len(files), size // RANGE_BYTES)
         shards = min(max(1, _MAX_FILES // units), _MIN_FILES)
@@ -78,16 +78,18 @@ def _cut(file: tuple[int, str], spec: DatasetSpec) -> Iterator[tuple[str, FileRa
         yield f"{file[0]:05d}-{number:05d}", part
 
 
-def _read_past(pipeline, uris: Sequence[str], groups: int):
-    """(group of users, (user, past of a day)) from the histories of earlier days."""
-    if not uris:
-        return pipeline | "NoPast" >> beam.Create([])
-    return (
-        [pipeline | f"ReadPast[{i}]" >> read_records(uri) for i, uri in enumerate(uris)]
+def _by_users(pipeline, rows, earlier: Sequence[str], groups: int):
+    """Groups of users with their rows and, from the histories of earlier days, their past: see `IngestUsers`."""
+    if not earlier:
+        return rows | "GroupUsers" >> beam.GroupByKey() | "WithoutPast" >> beam.MapTuple(
+            lambda group, own: (group, {"rows": own, "past": ()}))
+    known = (
+        [pipeline | f"ReadPast[{i}]" >> read_records(uri) for i, uri in enumerate(earlier)]
         | "PastDays" >> beam.Flatten()
         | "DecodePast" >> beam.Map(past.decode)
         | "KeyPast" >> beam.Map(lambda entry: (group_of(entry[0], groups), entry))
     )
+    return {"rows": rows, "past": known} | "GroupUsersAndPast" >> beam.CoGroupByKey()
 
 
 def _cuts(times, spec: DatasetSpec) -> beam.pvalue.AsSingleton:

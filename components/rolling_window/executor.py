@@ -39,9 +39,11 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             fileio.makedirs(beam_io.split_dir(examples.uri, split))
             for number, day in enumerate(days):
                 folder = beam_io.split_dir(day.uri, split)
+                # In the order of their names a share of every day comes in turn, as of the parts of one log.
                 files += [
                     (os.path.join(folder, name),
-                     os.path.join(beam_io.split_dir(examples.uri, split), f"day_{number:02d}-{name}"))
+                     os.path.join(beam_io.split_dir(examples.uri, split),
+                                  f"{name.removesuffix('.gz')}-day_{number:02d}.gz"))
                     for name in sorted(fileio.listdir(folder))]
         fileio.makedirs(texts.uri)
         tables = beam_io.splits_of(texts)

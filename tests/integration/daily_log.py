@@ -20,11 +20,12 @@ from pipeline.datasets.sample_log import sample_csv
 NAME = "shop-days"
 LIKED = {"name": "liked", "side": "user", "kind": "history", "of": "item_id", "max_length": 5, "text": False,
          "derive": {"user": "user_id", "time": "timestamp"}}
-# Small enough for a minute a day, large enough that a model learns more than chance.
+# Small enough for a minute a day, large enough that a model learns more than chance. Of so few rows the epochs of a
+# warm start make a model overconfident, whose logloss rises while it ranks as well or better.
 SETTINGS = (
     "rolling.days=2", "language_model=tiny-random", "backbone=wide_deep", "embedding_dim=8", "training.epochs=4",
     "training.batch_size=128", "training.learning_rate=0.003", "distillation.weight=0", "evaluation.max_auc_drop=0.05",
-    "evaluation.max_logloss_rise=0.1", "evaluation.max_calibration_error=100")
+    "evaluation.max_logloss_rise=0.4", "evaluation.max_calibration_error=100")
 # Each command waits for a line that says which arguments it is run with, and answers with its exit status.
 _LOOP = """
 import json, sys

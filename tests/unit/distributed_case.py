@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from models import distribution
+from models import distribution, warm_start
 from models.alignment_model import AlignmentModel
 from models.ctr_model import CTRModel
 from models.distiller import Distiller
@@ -124,6 +124,22 @@ def seeds(strategy):
     return [[value.numpy().tolist() for value in strategy.experimental_local_results(v.value)] for v in states]
 
 
+def warm_started(strategy, folder):
+    """What is not taken over from an earlier day's model, and how far the weights of each replica are from it."""
+    uri = str(folder / f"earlier-{os.environ.get('TASK', 0)}")
+    keras.utils.set_random_seed(1)
+    earlier = LatentClicks().ctr_model()
+    warm_start.save(earlier, uri, "student")
+    keras.utils.set_random_seed(2)
+    with strategy.scope():
+        model = LatentClicks().ctr_model()
+        left = warm_start.take_over(model, warm_start.load(uri, "student"), {}, {})
+    return {"left": left, "distance": [
+        max(float(np.abs(value.numpy() - expected.numpy()).max())
+            for value in strategy.experimental_local_results(weight.value))
+        for weight, expected in zip(model.trainable_weights, earlier.trainable_weights, strict=True)]}
+
+
 def main(folder, kind, *names):
     """Trains, and writes what came of it beside the rows."""
     folder = pathlib.Path(folder)
@@ -137,6 +153,9 @@ def main(folder, kind, *names):
     for name in names:
         if name == "seeds":
             results[name] = seeds(strategy)
+            continue
+        if name == "warm_started":
+            results[name] = warm_started(strategy, folder)
             continue
         train = resumed if name.startswith("resumed_") else run
         try:

@@ -63,7 +63,7 @@ def one_device(rows):
 def mirrored(rows):
     """Two replicas in one process."""
     folder = _folder(rows, "mirrored")
-    return _finish(folder, _start(folder, "mirrored", *MODELS, "chunked", "seeds"))[0]
+    return _finish(folder, _start(folder, "mirrored", *MODELS, "chunked", "seeds", "warm_started"))[0]
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def workers(rows):
         two.bind(("127.0.0.1", 0))
         hosts = [f"127.0.0.1:{s.getsockname()[1]}" for s in (one, two)]
     processes = [
-        _start(folder, "multi_worker", *MODELS, "resumed_clicks", TASK=str(i), TF_CONFIG=json.dumps(
+        _start(folder, "multi_worker", *MODELS, "resumed_clicks", "warm_started", TASK=str(i), TF_CONFIG=json.dumps(
             {"cluster": {"worker": hosts}, "task": {"type": "worker", "index": i}}))
         for i in range(2)]
     return _finish(folder, *processes)
@@ -109,6 +109,11 @@ def test_two_processes_go_on_after_a_kill_as_one_does(one_device, workers):
     assert len(one_device["resumed_clicks"]["steps"]) < STEPS
     for worker in workers:
         _check(worker["resumed_clicks"], one_device["resumed_clicks"])
+
+
+def test_every_replica_begins_with_an_earlier_days_model(mirrored, workers):
+    for found in (mirrored["warm_started"], *(worker["warm_started"] for worker in workers)):
+        assert found["left"] == [] and set(found["distance"]) == {0.0}
 
 
 def test_one_of_two_processes_writes(workers, rows):

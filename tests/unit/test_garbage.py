@@ -3,7 +3,8 @@ import pathlib
 import pytest
 from ml_metadata import proto as mlmd_proto
 
-from pipeline.runs.garbage import Garbage
+from components import artifacts
+from pipeline.runs.garbage import RECORDS, Garbage
 from pipeline.runs.run_store import RunStore
 from tests.unit.generated_store import STATES, GeneratedStore
 
@@ -185,3 +186,7 @@ def test_a_model_that_a_run_started_from_is_kept_but_not_what_that_was_made_of(b
         books.make(day, "Evaluator", {"blessing": "ModelBlessing"}, model, blessed=1)
     found = Garbage.find(RunStore(books.connection), keep=1, blessed=1)
     assert {(f.run, f.node) for f in found.removable} == {("1", "ExampleGen"), ("1", "Trainer"), ("2", "ExampleGen")}
+
+
+def test_our_own_records_are_known_by_the_names_of_their_types():
+    assert {artifacts.DeploymentFiles.TYPE_NAME, artifacts.IngestionReport.TYPE_NAME} <= RECORDS

@@ -178,6 +178,8 @@ def test_a_window_holds_the_days_rows_and_each_text_once(tmp_path, spec):
         {"examples": [examples], "texts": [merged]}, {})
     assert splits_of(examples) == ["train", "validation"] and splits_of(merged) == ["item", "liked"]
     assert sorted(r["film"][0] for r in read_examples(examples, "train")) == [b"00", b"01", b"10", b"11"]
+    names = sorted(file.name for file in (tmp_path / "examples" / "Split-train").iterdir())
+    assert [name[-9:] for name in names] == ["day_00.gz", "day_01.gz"]
     assert sorted(r["film"][0] for r in read_examples(examples, "validation")) == [b"v0", b"v1"]
     found = {(r["key"][0], r["text"][0]) for r in read_examples(merged, "item")}
     assert found == {(1, b"same"), (2, b"p"), (3, b"q")} and len(read_examples(merged, "item")) == 3
