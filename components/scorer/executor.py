@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 from collections.abc import Iterator, Mapping
@@ -54,6 +55,10 @@ class Executor(base_executor.BaseExecutor):
         target.set_int_custom_property(KEPT, len(columns[LABEL]))
         target.set_int_custom_property(TOTAL, total)
         logging.info("Scorer: %d of %d test rows scored by %s", len(columns[LABEL]), total, ", ".join(models))
+        # Left to the interpreter's end, TensorFlow takes loaded functions apart when it has lost what that needs, and
+        # prints an error for each.
+        del models
+        gc.collect()
 
 
 class _Model:

@@ -60,7 +60,9 @@ def components(output: str) -> dict[str, str]:
     """Component to `reused`, `done in ...` or "" (it did not end), from a run's output."""
     found, current = {}, None
     for line in output.splitlines():
-        if line.startswith("[") and "] " in line:
+        if not line:  # The summary follows.
+            current = None
+        elif line.startswith("[") and "] " in line:
             current = line.split("] ", 1)[1].strip()
             found[current] = ""
         elif current and line.startswith("        "):

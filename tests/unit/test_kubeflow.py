@@ -169,7 +169,7 @@ def test_a_folder_that_no_step_can_reach_is_refused(root, shared, message):
 
 def test_our_artifact_types_are_found_by_their_names():
     own = [c for c in vars(artifacts).values() if isinstance(c, type) and issubclass(c, artifact.Artifact)]
-    assert len(own) == 6
+    assert len(own) == 7
     for cls in own:
         package, _, name = cls.TYPE_NAME.partition(".")
         assert package == components.__name__ and getattr(components, name) is cls

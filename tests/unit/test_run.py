@@ -9,6 +9,7 @@ from models.spec.errors import UserError
 from pipeline import run, run_summary
 from pipeline.config import RunConfig
 from pipeline.layout import RunLayout
+from pipeline.metadata_uri import connection_config
 from pipeline.run_lock import RunLock, held
 from pipeline.verdict import PUSHED
 
@@ -16,8 +17,8 @@ from pipeline.verdict import PUSHED
 @pytest.fixture
 def layout(tmp_path, monkeypatch):
     """A layout with a checkpoint; a run below it does nothing and pushes."""
-    summary = types.SimpleNamespace(to_dict=lambda: {}, render=str, verdict=PUSHED)
-    monkeypatch.setattr(run, "prepare", lambda *_: None)
+    summary = types.SimpleNamespace(to_dict=dict, facts=dict, render=lambda *_: "", verdict=PUSHED)
+    monkeypatch.setattr(run, "prepare", lambda *_: types.SimpleNamespace(components=[]))
     monkeypatch.setattr(run, "execute", lambda *_: None)
     monkeypatch.setattr(run_summary, "summarise", lambda *_: summary)
     made = RunLayout(tmp_path / "sample")
@@ -61,4 +62,4 @@ def test_the_checkpoints_of_another_run_stay(layout, monkeypatch):
 @contextlib.contextmanager
 def shared(layout):
     with held(RunLock(layout.locks / "run", exclusive=False, purpose="ctrl run"), wait=False) as lock:
-        yield None, lock
+        yield connection_config(None, layout), lock
