@@ -127,8 +127,8 @@ def prepare(
     window = daily_window(spec, config, data_dir, span)
     _log.info("loading the libraries ...")
     # TFX takes 20 to 40 seconds to import, so wrong arguments have been refused before.
-    # This imports TensorFlow, and what is imported first goes last at the interpreter's end: Beam keeps models that were
-    # evaluated, and TensorFlow prints an error for each that outlives it.
+    # This imports TensorFlow, and what is imported first goes last at the interpreter's end: Beam keeps models that
+    # were evaluated, and TensorFlow prints an error for each that outlives it.
     language_model = check_models(config)
     from components.example_gen import readers
     from pipeline.beam_options import check_options
