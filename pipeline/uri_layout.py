@@ -6,6 +6,7 @@ import dataclasses
 import os
 import posixpath
 
+from components.example_gen.files import is_uri
 from models.spec.errors import UserError
 
 # Those that the launcher of Kubeflow Pipelines knows; Vertex AI knows the first.
@@ -62,11 +63,11 @@ class UriLayout:
     @property
     def remote(self) -> bool:
         """Whether what is shared lies in object storage."""
-        return "://" in self.shared
+        return is_uri(self.shared)
 
     def reaches(self, path: str) -> bool:
         """Whether the steps can read a file: it lies in object storage or on the volume that they share."""
-        return "://" in path or not self.remote and path.startswith(posixpath.dirname(self.shared) + "/")
+        return is_uri(path) or not self.remote and path.startswith(posixpath.dirname(self.shared) + "/")
 
     def folder(self, *parts: str) -> str:
         """A folder of what is shared."""

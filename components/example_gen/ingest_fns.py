@@ -24,8 +24,12 @@ _TIMES = 1000
 UserRow = tuple
 
 
-class _ReadPart(beam.DoFn):
-    """Reads the rows of a part of a log."""
+class PartReader(beam.DoFn):
+    """Reads the rows of a part of a log; a base of what does something with them.
+
+    Args:
+        spec: the dataset specification.
+    """
 
     def __init__(self, spec: DatasetSpec):
         self._spec_json = spec.to_json()
@@ -51,7 +55,7 @@ class _ReadPart(beam.DoFn):
         yield beam.pvalue.TaggedOutput("lines", (name, rows.value))
 
 
-class IngestPart(_ReadPart):
+class IngestPart(PartReader):
     """Reads, splits and writes a part of a log, row by row.
 
     Args:
@@ -79,7 +83,7 @@ class IngestPart(_ReadPart):
         _publish(counts)
 
 
-class ReadUsers(_ReadPart):
+class ReadUsers(PartReader):
     """Reads a part of a log into (group of users, row).
 
     Args:
@@ -140,7 +144,7 @@ class IngestUsers(beam.DoFn):
         _publish(counts)
 
 
-class ReadTimes(_ReadPart):
+class ReadTimes(PartReader):
     """Reads no more of a part of a log than what its time cuts need: lists of the times of labelled rows."""
 
     def process(self, element: tuple[str, FileRange]):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from components.day_keys import day_keys
 from components.example_gen import splitting
 
-# Keys of the inputs that hold earlier days, as many as a window has at most.
-KEYS = tuple(f"past_{i:02d}" for i in range(31))
+# Keys of the inputs that hold earlier days.
+KEYS = day_keys("past")
 
 Entry = tuple[str, str]
 # For each derived history, in the specification's order, a day's newest (time, entry), oldest first.

@@ -12,13 +12,11 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 
 from components import beam_io
+from components.day_keys import day_keys
 from components.textualiser.executor import write_texts
 from models import raw_example
 
-# As many days as a window has at most.
-_DAYS = 31
-EXAMPLES_KEYS = tuple(f"examples_{i:02d}" for i in range(_DAYS))
-TEXTS_KEYS = tuple(f"texts_{i:02d}" for i in range(_DAYS))
+EXAMPLES_KEYS, TEXTS_KEYS = day_keys("examples"), day_keys("texts")
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):

@@ -12,7 +12,8 @@ from components.beam_io import write_records
 from components.example_gen import past, readers, splitting
 from components.example_gen.file_range import FileRange
 from components.example_gen.file_ranges import file_ranges
-from components.example_gen.row_parser import Parsed, RowParser
+from components.example_gen.ingest_fns import PartReader
+from components.example_gen.row_parser import Parsed
 from models.spec.dataset_spec import DatasetSpec
 
 
@@ -36,15 +37,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             )
 
 
-class _Read(beam.DoFn):
+class _Read(PartReader):
     """A part's rows as (user, (time, label, entries))."""
-
-    def __init__(self, spec: DatasetSpec):
-        self._spec_json = spec.to_json()
-
-    def setup(self):
-        self._spec = DatasetSpec.from_json(self._spec_json)
-        self._parser = RowParser(self._spec)
 
     def process(self, part: FileRange) -> Iterator[tuple]:
         for row in readers.read_range(self._spec, part):

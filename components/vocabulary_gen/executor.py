@@ -12,13 +12,14 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
 from components import beam_io
+from components.day_keys import day_keys
 from models import raw_example, warm_start
 from models.preprocessing import MISSING, vocabulary_features
 from models.rolling_vocabulary import RollingVocabulary
 from models.spec.dataset_spec import DatasetSpec
 
-# Keys of the inputs that hold the days' counts, as many as a window has at most.
-KEYS = tuple(f"counts_{i:02d}" for i in range(31))
+# Keys of the inputs that hold the days' counts.
+KEYS = day_keys("counts")
 
 
 class Executor(base_executor.BaseExecutor):

@@ -6,6 +6,7 @@ import datetime
 
 import pydantic
 
+from components.day_keys import MAX_DAYS
 from pipeline.settings.part import Part
 
 
@@ -21,9 +22,9 @@ class Rolling(Part):
         exclude: days left out, as `2024-06-04` (or a number, where the path has `{SPAN}`).
     """
 
-    days: int = pydantic.Field(7, ge=1, le=31)
+    days: int = pydantic.Field(7, ge=1, le=MAX_DAYS)
     warm_start: bool = True
-    history_days: int = pydantic.Field(7, ge=1, le=31)
+    history_days: int = pydantic.Field(7, ge=1, le=MAX_DAYS)
     keep_departed: int = pydantic.Field(1_000_000, ge=0)
     exclude: tuple[str, ...] = ()
 
