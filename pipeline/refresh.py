@@ -99,14 +99,15 @@ def _refresh(
           RunRecord(connection, runner, **facts) as record):
         execute(pipeline, runner)
         inspection = RunInspection(connection, runner.components)
-        record.complete(**_outcome(inspection))
+        outcome = _outcome(inspection)
+        record.complete(**outcome)
     made = CatalogueRows.load(inspection.uri(COLD_START, "model_run"))
     rows_made = (
         f"{len(made.rows[name]) - len(rows.rows[name]):,} of {name}" for name in filter(rows.can_add, ids))
     _log.info("%s", "\n".join([
         "", f"Refresh {runner.run_id} of {spec.name}", *counted, f"  rows        {', '.join(rows_made)}",
-        *_verdict(inspection, layout), *([f"  report      {report.path}"] if report.path else [])]))
-    return _pushed(inspection)
+        *_verdict(outcome, layout), *([f"  report      {report.path}"] if report.path else [])]))
+    return outcome["verdict"] == PUSHED
 
 
 def _counted(catalogue: Catalogue, new: int) -> list[str]:
@@ -126,15 +127,11 @@ def _check_language_model(lineage: ServedLineage) -> None:
                         "with; bring them back, or train anew with `ctrl run`")
 
 
-def _pushed(inspection: RunInspection) -> bool:
-    return inspection.flag("Pusher", "pushed_model", "pushed") == 1
-
-
 def _outcome(inspection: RunInspection) -> dict:
     """Attributes of `pipeline.runs.run.Run`."""
     from pipeline.gate import GATE
 
-    pushed = _pushed(inspection)
+    pushed = inspection.flag("Pusher", "pushed_model", "pushed") == 1
     return {
         "student": dataclasses.asdict(inspection.evaluated(GATE)),
         "verdict": PUSHED if pushed else NOT_PUSHED,
@@ -143,16 +140,16 @@ def _outcome(inspection: RunInspection) -> dict:
     }
 
 
-def _verdict(inspection: RunInspection, layout: RunLayout) -> list[str]:
+def _verdict(outcome: dict, layout: RunLayout) -> list[str]:
     """The new version's figures, and what became of it."""
-    from pipeline.gate import GATE
     from pipeline.run_summary import FIGURES_HEADER, figures
 
-    lines = ["", FIGURES_HEADER, figures("with the new entries", inspection.evaluated(GATE).overall), ""]
-    if not _pushed(inspection):
-        return [*lines, f"  verdict     {NOT_PUSHED}", *(f"              {r}" for r in inspection.gate_failures(GATE))]
+    lines = ["", FIGURES_HEADER, figures("with the new entries", outcome["student"]["overall"]), "",
+             f"  verdict     {outcome['verdict']}"]
+    if outcome["verdict"] == NOT_PUSHED:
+        return [*lines, *(f"              {reason}" for reason in outcome["reasons"])]
     return [
-        *lines, f"  verdict     {PUSHED}",
-        f"  model       {inspection.text('Pusher', 'pushed_model', 'pushed_destination')}",
+        *lines,
+        f"  model       {outcome['pushed']}",
         "  next        a running `ctrl serve` loads it by itself; else ctrl serve --root "
         f"{shlex.quote(str(layout.root.parent))} --dataset {layout.root.name}"]
