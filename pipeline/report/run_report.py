@@ -88,7 +88,7 @@ class RunReport:
         report._read_training()
         report._read_evaluations()
         if run.pushed and (pushed := report._output("Pusher", "pushed_model")):
-            report._try("lineage", lambda: report._set(("lineage",), (Lineage.trace(store, pushed.id),)))
+            report._read("lineage", lambda: Lineage.trace(store, pushed.id), "lineage")
         return report
 
     def component(self, node: str) -> ComponentExecution | None:
@@ -106,9 +106,13 @@ class RunReport:
             return None
         return next((a for a in component.outputs if a.name == output), None)
 
-    def _try(self, part: str, read: Callable[[], Any]) -> None:
+    def _read(self, part: str, read: Callable[[], Any], *names: str) -> None:
+        """Sets attributes to what is read, of several to one value each; without names nothing is set."""
         try:
-            read()
+            found = read()
+            if names:
+                for name, value in zip(names, found if len(names) > 1 else (found,), strict=True):
+                    setattr(self, name, value)
         except Exception as error:
             # A page without a part is worth more than none.
             _log.warning("report: %s", part, exc_info=True)
@@ -116,45 +120,39 @@ class RunReport:
 
     def _read_data(self) -> None:
         if uri := self.uri("ExampleGen", "report"):
-            self._try("counts of rows", lambda: self._set(
-                ("ingestion", "rejected"), data_section.read_ingestion(uri)))
+            self._read("counts of rows", lambda: data_section.read_ingestion(uri), "ingestion", "rejected")
         if statistics := self.uri("StatisticsGen", "statistics"):
-            self._try("statistics", lambda: self._set(
-                ("statistics",), (data_section.read_statistics(statistics),)))
+            self._read("statistics", lambda: data_section.read_statistics(statistics), "statistics")
         validator = self.component("DataValidator")
         if validator:
             self.compared_with_earlier = any(a.name == "previous_statistics" for a in validator.inputs)
         if anomalies := self.uri("DataValidator", "anomalies"):
-            self._try("anomalies and drift", lambda: self._set(
-                ("anomalies", "drift"), data_section.read_anomalies(anomalies)))
+            self._read("anomalies and drift", lambda: data_section.read_anomalies(anomalies), "anomalies", "drift")
         if rows := self.uri("Textualiser", "textualised_examples"):
-            self._try("rows with their sentences", lambda: self._set(("rows",), (data_section.read_rows(rows),)))
-
-    def _set(self, names: tuple[str, ...], values: tuple) -> None:
-        for name, value in zip(names, values, strict=True):
-            setattr(self, name, value)
+            self._read("rows with their sentences", lambda: data_section.read_rows(rows), "rows")
 
     def _read_training(self) -> None:
         for node, title in ((ADAPTER, "language model"), (ALIGNMENT, ""), (PLAIN, ""), (STUDENT, "")):
             if uri := self.uri(node, "model_run"):
-                self._try(f"training curves of {node}", lambda node=node, uri=uri, title=title:
+                self._read(f"training curves of {node}", lambda node=node, uri=uri, title=title:
                           self.curves.__setitem__(node, read_curves(uri, title)))
         uri = self.uri(ALIGNMENT, "model_run")
         # A run of an older version wrote none.
         if uri and alignment_snapshot.exists(path := os.path.join(uri, SNAPSHOTS)):
-            self._try("alignment", lambda: self._set(("snapshots",), (alignment_snapshot.load(path),)))
+            self._read("alignment", lambda: alignment_snapshot.load(path), "snapshots")
 
     def _read_evaluations(self) -> None:
         if uri := self.uri(PLAIN_EVALUATOR, "evaluation"):
-            self._try("evaluation of the plain backbone", lambda: self._evaluated(PLAIN_MODEL, uri, "candidate"))
+            self._read("evaluation of the plain backbone", lambda: self._evaluated(PLAIN_MODEL, uri, "candidate"))
         if gate := self.uri(GATE, "evaluation"):
-            self._try("evaluation", lambda: self._evaluated(STUDENT_MODEL, gate, "candidate"))
-            self._try("evaluation of the last blessed model", lambda: self._evaluated(BASELINE_MODEL, gate, "baseline"))
+            self._read("evaluation", lambda: self._evaluated(STUDENT_MODEL, gate, "candidate"))
+            self._read(
+                "evaluation of the last blessed model", lambda: self._evaluated(BASELINE_MODEL, gate, "baseline"))
             if student := self.evaluated.get(STUDENT_MODEL):
-                self._try("the gate", lambda: self._set(
-                    ("checks",), (read_checks(gate, student, self.evaluated.get(BASELINE_MODEL)),)))
+                self._read(
+                    "the gate", lambda: read_checks(gate, student, self.evaluated.get(BASELINE_MODEL)), "checks")
         if scored := self.uri(SCORER, "scored_rows"):
-            self._try("scored rows", lambda: self._read_scores(scored))
+            self._read("scored rows", lambda: self._read_scores(scored))
         elif self.evaluated:
             self.figures = {
                 name: {model: _figures(e.overall if name == OVERALL else e.slices[name])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import resource
@@ -37,6 +38,21 @@ class Ctrl:
         return subprocess.Popen(
             [*CTRL, *map(str, arguments)], env=self._environment, text=True, start_new_session=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+    @contextlib.contextmanager
+    def serving(self, root: pathlib.Path, port_file: pathlib.Path):
+        """Serves the model below a root until the context ends; yields the process and its `host:port`."""
+        server = self.start("serve", "--root", root, "--port", 0, "--port-file", port_file)
+        try:
+            for _ in range(240):
+                if port_file.exists() and port_file.read_text().strip():
+                    break
+                assert server.poll() is None, server.stdout.read()
+                time.sleep(0.25)
+            yield server, f"127.0.0.1:{port_file.read_text().strip()}"
+        finally:
+            server.send_signal(signal.SIGTERM)
+            server.wait(20)
 
     def kill_in(self, component: str, *arguments, after: float = 1.0) -> str:
         """Runs until a component has worked for `after` seconds, then SIGKILLs. Returns the output."""

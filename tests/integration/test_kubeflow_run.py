@@ -3,7 +3,6 @@
 import csv
 import json
 import pathlib
-import signal
 import time
 
 import pytest
@@ -117,21 +116,11 @@ def test_the_next_run_is_compared_with_what_is_served(root, driver, outputs):
 
 def test_the_pushed_model_answers(ctrl, root, outputs):
     log = next((root / "shared" / "sample-smoke" / "data").glob("**/sample.csv"))
-    rows, port_file = root / "rows.csv", root / "port"
+    rows = root / "rows.csv"
     rows.write_text("".join(log.read_text().splitlines(keepends=True)[:6]))
-    server = ctrl.start("serve", "--root", root / "shared", "--port", 0, "--port-file", port_file)
-    try:
-        for _ in range(480):
-            if port_file.exists() and port_file.read_text().strip():
-                break
-            assert server.poll() is None, server.stdout.read()
-            time.sleep(0.25)
-        target = f"127.0.0.1:{port_file.read_text().strip()}"
+    with ctrl.serving(root / "shared", root / "port") as (server, target):
         answer = ctrl("predict", "--target", target, "--dataset", "sample", "--input", rows, "--format", "json")
-    finally:
-        server.send_signal(signal.SIGTERM)
-        server.wait(30)
-        server.stdout.close()
+    server.stdout.close()
     probabilities = [row["probability"] for row in json.loads(answer.stdout)]
     assert len(probabilities) == len(list(csv.DictReader(rows.open()))) == 5
     assert all(0 < p < 1 for p in probabilities)

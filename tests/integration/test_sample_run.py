@@ -3,8 +3,6 @@
 import csv
 import json
 import pathlib
-import signal
-import time
 
 import numpy as np
 import pytest
@@ -178,21 +176,10 @@ def test_the_pushed_model_answers_over_grpc(ctrl, run, root, version, tmp_path):
     with open(root / "sample-smoke" / "data" / "sample.csv", encoding="utf-8") as f:
         lines = f.readlines()[:6]
     rows.write_text("".join(lines), encoding="utf-8")
-    port_file = tmp_path / "port"
-    server = ctrl.start("serve", "--root", root, "--port", 0, "--port-file", port_file)
-    try:
-        for _ in range(240):
-            if port_file.exists() and port_file.read_text().strip():
-                break
-            assert server.poll() is None, server.stdout.read()
-            time.sleep(0.25)
-        target = f"127.0.0.1:{port_file.read_text().strip()}"
+    with ctrl.serving(root, tmp_path / "port") as (server, target):
         answer = ctrl("predict", "--target", target, "--dataset", "sample", "--input", rows, "--format", "json")
-    finally:
-        server.send_signal(signal.SIGTERM)
-        server.wait(20)
-        said = server.stdout.read()
-        server.stdout.close()
+    with server.stdout as stream:
+        said = stream.read()
     assert server.returncode == 0 and answer.stderr == ""
     # Standard error is in it too.
     assert said.splitlines()[0].startswith("serving ctr version") and not any(word in said for word in NOISE)
