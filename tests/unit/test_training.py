@@ -161,8 +161,10 @@ def test_progress_lines_and_tensorboard(tmp_path, capfd, recwarn):
     number = r"(\.\d{4}|\d[\d.e-]*)"
     pattern = (rf"epoch [12]/2  auc {number}  logloss {number}  val_auc {number}  "
                rf"val_logloss {number}  [\d,]+ rows/s  [\d.]+ s")
-    assert len(lines) == 2
-    for line in lines:
+    # A machine so busy that an epoch takes 15 seconds adds a line within it.
+    ends = [line for line in lines if "  step " not in line]
+    assert len(ends) == 2
+    for line in ends:
         assert re.fullmatch(pattern, line), line
     assert len(list(pathlib.Path(tmp_path / "logs").rglob("events.*"))) == 2
     assert capfd.readouterr() == ("", "")
