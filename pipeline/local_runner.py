@@ -58,6 +58,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         only: ids of the nodes to run, for a part of a pipeline; None runs all. What they
             read must come from nodes among them.
         locks: folder of the locks that runs at the same time share; None where there is but one.
+        run_id: the run to go on with, whose components find what its earlier ones made; None starts one.
 
     Example:
 
@@ -71,11 +72,13 @@ class LocalRunner(tfx_runner.IrBasedRunner):
     # Called once the id of the run is settled, before the first component.
     on_start: Callable[[], None] | None = None
 
-    def __init__(self, only: Collection[str] | None = None, locks: pathlib.Path | None = None):
+    def __init__(self, only: Collection[str] | None = None, locks: pathlib.Path | None = None,
+                 run_id: str | None = None):
         self._only = only
         self._locks = locks
+        self._goes_on = run_id is not None
         self.components: list[ComponentRun] = []
-        self.run_id = _new_run_id()
+        self.run_id = run_id or _new_run_id()
         self.current: str | None = None
 
     def run_with_ir(self, pipeline, run_options=None) -> None:
@@ -88,7 +91,8 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         deployment = runner_utils.extract_local_deployment_config(pipeline)
         store = deployment.metadata_connection_config
         connection = getattr(store, store.WhichOneof("connection_config"))
-        self._claim_run_id(connection)
+        if not self._goes_on:
+            self._claim_run_id(connection)
         runtime_parameter_utils.substitute_runtime_parameter(
             pipeline, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: self.run_id})
         nodes = [n.pipeline_node for n in pipeline.nodes]

@@ -75,9 +75,8 @@ def _step(options: argparse.Namespace, layout: RunLayout):
     first = last
     while first and nodes[first - 1][1]:
         first -= 1
-    runner = LocalRunner(only=set(names[first:last + 1]))
     # All steps are one run, so that each finds what the ones before made.
-    runner.run_id = "scale"
+    runner = LocalRunner(only=set(names[first:last + 1]), run_id="scale")
     return _measured(pipeline, runner, execute)
 
 

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
 COMPONENTS = [
     "log", "ExampleGen", "StatisticsGen", "SchemaGen", "DataValidator", "Textualiser", "TextEncoder", "Transform",
     "AlignmentTrainer", "PlainTrainer", "DistillationTrainer", "PlainEvaluator", "ColdStart", "Evaluator", "Pusher",
-    "ServingConfig"]
+    "ServingConfig", "Scorer"]
 
 
 def test_the_smoke_version_writes_table_plot_and_plan_and_goes_on_where_it_was(tmp_path):
