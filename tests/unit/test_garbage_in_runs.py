@@ -43,8 +43,7 @@ def run(tmp_path):
             strategy_class=PreviousBlessedModelStrategy, model=tfx.dsl.Channel(type=standard_artifacts.Model),
             model_blessing=tfx.dsl.Channel(type=standard_artifacts.ModelBlessing), candidate=maker.outputs["made"],
         ).with_id("Baseline")
-        runner = LocalRunner()
-        runner.run_id = run_id
+        runner = LocalRunner(run_id=run_id)
         with RunRecord(connection, runner, dataset="small", command="run") as record:
             runner.run(tfx.dsl.Pipeline(
                 pipeline_name="small", pipeline_root=str(tmp_path / "artifacts"), components=[maker, judge, baseline],

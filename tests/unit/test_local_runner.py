@@ -4,11 +4,25 @@ import threading
 
 import ml_metadata
 import pytest
+from tfx import v1 as tfx
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact
+from tfx.dsl.component.experimental.decorators import component
 from tfx.orchestration import metadata
 from tfx.proto.orchestration import pipeline_pb2
+from tfx.types import standard_artifacts
 
 from pipeline import local_runner
 from pipeline.local_runner import LocalRunner
+
+
+@component
+def Maker(made: OutputArtifact[standard_artifacts.Model]):
+    made.set_int_custom_property("weight", 7)
+
+
+@component
+def Reader(made: InputArtifact[standard_artifacts.Model], copy: OutputArtifact[standard_artifacts.Model]):
+    copy.set_int_custom_property("weight", made.get_int_custom_property("weight"))
 
 
 def node(share):
@@ -27,6 +41,18 @@ def test_a_run_id_is_taken_once(tmp_path, monkeypatch):
     assert (first.run_id, second.run_id) == ("12:00:00.000", "12:00:00.001")
     store = ml_metadata.MetadataStore(connection)
     assert {c.name for c in store.get_contexts_by_type("pipeline_run")} == {first.run_id, second.run_id}
+
+
+def test_a_run_is_gone_on_with_by_its_id(tmp_path):
+    connection = metadata.sqlite_metadata_connection_config(str(tmp_path / "metadata.sqlite"))
+    for name in ("Maker", "Reader"):
+        maker = Maker()
+        LocalRunner(only=[name], run_id="of both").run(tfx.dsl.Pipeline(
+            pipeline_name="small", pipeline_root=str(tmp_path), metadata_connection_config=connection,
+            components=[maker, Reader(made=maker.outputs["made"])]))
+    store = ml_metadata.MetadataStore(connection)
+    assert [a.custom_properties["weight"].int_value for a in store.get_artifacts()] == [7, 7]
+    assert [c.name for c in store.get_contexts_by_type("pipeline_run")] == ["of both"]
 
 
 @pytest.mark.parametrize(("share", "waits"), [(0.01, True), (0.02, False)])
