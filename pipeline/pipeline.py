@@ -203,14 +203,15 @@ def _model_nodes(
     ]
 
     # What each model says of the same test rows, for the run's report. It keeps no model from being pushed.
-    # Of daily logs none is made: how many training rows an ID has is counted in one set of examples.
-    if config.report.enabled and data.span is None:
+    if config.report.enabled:
         scorer = Scorer(
             examples=data.evaluated,
             model=model,
             plain_model=plain_trainer.outputs["model"] if config.plain_backbone else None,
             baseline_model=baseline.outputs["model"],
             dataset_spec=dataset_spec,
+            train_examples=data.textualised_examples,
+            example_splits=data.evaluated_splits,
             max_rows=config.report.max_rows,
         ).with_id(SCORER)
         scorer.add_upstream_node(nodes[-1])

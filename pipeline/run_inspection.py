@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
-
 import tensorflow_model_analysis as tfma
 from ml_metadata import proto as mlmd_proto
-from tfx.dsl.io import fileio
 from tfx.orchestration import metadata
 
-from components.example_gen.executor import REJECTED, SPAN, SUMMARY
+from components.example_gen.executor import SPAN
 from components.text_encoder.executor import ENCODED, REUSED
 from pipeline.evaluated import AUC, CALIBRATION, COUNT, LOGLOSS, Evaluated
+from pipeline.ingestion_counts import read_counts
 from pipeline.local_runner import ComponentRun
 
 _CHANGE_KEYS = {AUC: "evaluation.max_auc_drop", LOGLOSS: "evaluation.max_logloss_rise"}
@@ -59,20 +56,7 @@ class RunInspection:
         """Ingestion's summary: counts and split sizes; of daily logs, the newest day is the test as a whole."""
         days = sorted((outputs["examples"][-1].custom_properties[SPAN].int_value, node)
                       for node, outputs in self._outputs.items() if node.partition("-")[0] == "ExampleGen")
-        reports = []
-        for _, node in days:
-            uri = self.uri(node, "report")
-            with fileio.open(os.path.join(uri, SUMMARY)) as f:
-                reports.append({**json.load(f), "dead_letters": os.path.join(uri, REJECTED)})
-        if len(reports) == 1:
-            return reports[0]
-        *before, newest = reports
-        return {
-            **newest,
-            **{key: sum(r[key] for r in reports) for key in ("read", "dropped", "rejected")},
-            **{key: {**{split: sum(r[key][split] for r in before) for split in newest[key]},
-                     "test": sum(newest[key].values())} for key in ("rows", "positive")},
-        }
+        return read_counts([self.uri(node, "report") for _, node in days])
 
     def texts(self) -> dict[str, int] | None:
         """In daily operation, how many texts were encoded and how many were taken over; else None."""

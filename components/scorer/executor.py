@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import io
+import json
 import os
 from collections.abc import Iterator, Mapping
 
@@ -42,13 +43,14 @@ class Executor(base_executor.BaseExecutor):
         models = {
             name: _Model(path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict[key])))
             for key, name in MODELS.items() if input_dict.get(key) and holds_a_model(input_dict[key][0])}
-        test = _files(examples, "test")
+        test = [file for split in json.loads(exec_properties["example_splits"]) for file in _files(examples, split)]
+        train = _files(artifact_utils.get_single_uri(input_dict["train_examples"]), "train")
         total = sum(len(rows) for rows in _batches(test))
         share = min(1.0, exec_properties["max_rows"] / max(1, total))
         parts = [_columns(spec, models, rows) for rows in _sampled(test, share)]
         columns = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
         for name in _ids(spec):
-            columns[TRAIN_ROWS + name] = _train_rows(name, columns[TRAIN_ROWS + name], _files(examples, "train"))
+            columns[TRAIN_ROWS + name] = _train_rows(name, columns[TRAIN_ROWS + name], train)
 
         target = artifact_utils.get_single_instance(output_dict["scored_rows"])
         _write(columns, target.uri)

@@ -6,13 +6,14 @@ import dataclasses
 import itertools
 import json
 import os
+from collections.abc import Iterable, Sequence
 
 import tensorflow as tf
 import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
 from tfx.dsl.io import fileio
 
-from components.example_gen.executor import REJECTED, SUMMARY
+from components.example_gen.executor import REJECTED
 from models import raw_example
 from models.spec.dataset_spec import LABEL
 from models.spec.split_rule import SPLITS
@@ -95,18 +96,18 @@ class ExampleRow:
     sentence: str
 
 
-def read_ingestion(uri: str) -> tuple[dict, list[Rejected]]:
-    """The counts of an `IngestionReport`, and why rows were rejected, the most frequent reason first."""
-    with fileio.open(os.path.join(uri, SUMMARY)) as stream:
-        summary = json.load(stream)
-    path = os.path.join(uri, REJECTED)
-    if not fileio.exists(path):
-        return summary, []
-    with fileio.open(path) as stream:
-        return summary, reasons_of(stream)
+def read_rejected(uris: Sequence[str]) -> list[Rejected]:
+    """Why rows were rejected, out of `IngestionReport` artifacts, the most frequent reason first."""
+    lines = []
+    for uri in uris:
+        path = os.path.join(uri, REJECTED)
+        if fileio.exists(path):
+            with fileio.open(path) as stream:
+                lines += stream
+    return reasons_of(lines)
 
 
-def reasons_of(lines) -> list[Rejected]:
+def reasons_of(lines: Iterable[str]) -> list[Rejected]:
     """The reasons in the lines of a dead-letter file; values in quotes belong to the row, not the reason."""
     found: dict[str, list] = {}
     for line in lines:
@@ -188,7 +189,7 @@ _MEASURES = {
 }
 
 
-def read_rows(uri: str, split: str = "test") -> list[ExampleRow]:
+def read_rows(uri: str, split: str) -> list[ExampleRow]:
     """The first rows of a split of textualised examples, clicked and not in turn."""
     files = sorted(tf.io.gfile.glob(os.path.join(uri, f"Split-{split}", "*.gz")))
     rows = (raw_example.decode(r) for r in tf.data.TFRecordDataset(files, "GZIP").take(1000).as_numpy_iterator())

@@ -13,6 +13,7 @@ import numpy as np
 from models import alignment_snapshot
 from pipeline.evaluated import AUC, CALIBRATION, LOGLOSS, Evaluated
 from pipeline.gate import GATE
+from pipeline.ingestion_counts import read_counts
 from pipeline.log_pipeline import ADAPTER
 from pipeline.pipeline import ALIGNMENT, PLAIN, PLAIN_EVALUATOR, SCORER, STUDENT
 from pipeline.report import data_section
@@ -49,6 +50,7 @@ class RunReport:
         anomalies: in words.
         drift: by feature.
         compared_with_earlier: whether drift was measured at all.
+        daily: whether it read daily logs.
         rows: of the log, with their sentences.
         curves: of training, by stage.
         snapshots: of the alignment, `before` and `after`.
@@ -69,6 +71,7 @@ class RunReport:
     anomalies: list[str] = dataclasses.field(default_factory=list)
     drift: list[data_section.Drift] = dataclasses.field(default_factory=list)
     compared_with_earlier: bool = False
+    daily: bool = False
     rows: list[data_section.ExampleRow] = dataclasses.field(default_factory=list)
     curves: dict[str, list[TrainingCurve]] = dataclasses.field(default_factory=dict)
     snapshots: dict[str, dict[str, np.ndarray]] = dataclasses.field(default_factory=dict)
@@ -100,6 +103,13 @@ class RunReport:
         artifact = self._output(node, output)
         return artifact.uri if artifact and not artifact.deleted else None
 
+    def _days(self, name: str, output: str) -> list[str]:
+        """Where the output of the node of each day lies, in the order of the days; of a single log it is one."""
+        nodes = [c.node for c in self.components if c.node.partition("-")[0] == name]
+        # Days are named by a date or by a number.
+        uris = [self.uri(node, output) for node in sorted(nodes, key=lambda node: (len(node), node))]
+        return [uri for uri in uris if uri]
+
     def _output(self, node: str, output: str):
         component = self.component(node)
         if component is None or component.state not in ("complete", "cached"):
@@ -119,17 +129,20 @@ class RunReport:
             self.problems.append(f"{part}: {type(error).__name__}: {error}")
 
     def _read_data(self) -> None:
-        if uri := self.uri("ExampleGen", "report"):
-            self._read("counts of rows", lambda: data_section.read_ingestion(uri), "ingestion", "rejected")
-        if statistics := self.uri("StatisticsGen", "statistics"):
-            self._read("statistics", lambda: data_section.read_statistics(statistics), "statistics")
+        self.daily = any(c.node.startswith("ExampleGen-") for c in self.components)
+        if reports := self._days("ExampleGen", "report"):
+            self._read("counts of rows", lambda: read_counts(reports), "ingestion")
+            self._read("rejected rows", lambda: data_section.read_rejected(reports), "rejected")
+        if statistics := self._days("StatisticsGen", "statistics"):
+            self._read("statistics", lambda: _statistics(statistics), "statistics")
         validator = self.component("DataValidator")
         if validator:
             self.compared_with_earlier = any(a.name == "previous_statistics" for a in validator.inputs)
         if anomalies := self.uri("DataValidator", "anomalies"):
             self._read("anomalies and drift", lambda: data_section.read_anomalies(anomalies), "anomalies", "drift")
-        if rows := self.uri("Textualiser", "textualised_examples"):
-            self._read("rows with their sentences", lambda: data_section.read_rows(rows), "rows")
+        if rows := self._days("Textualiser", "textualised_examples"):
+            split = "train" if self.daily else "test"
+            self._read("rows with their sentences", lambda: data_section.read_rows(rows[-1], split), "rows")
 
     def _read_training(self) -> None:
         for node, title in ((ADAPTER, "language model"), (ALIGNMENT, ""), (PLAIN, ""), (STUDENT, "")):
@@ -179,6 +192,14 @@ class RunReport:
                     name, model, values.get(model),
                     {o: values.get(o, {}) for o in self.scored.scores if o != model} if model == STUDENT_MODEL else {})
                 for model in self.scored.scores}
+
+
+def _statistics(uris: list[str]) -> dict[str, dict[str, data_section.FeatureStatistics]]:
+    """By split; of daily logs those of the last day of training, with the newest day beside them."""
+    if len(uris) == 1:
+        return data_section.read_statistics(uris[0])
+    found, newest = (data_section.read_statistics(uri) for uri in uris[-2:])
+    return {**found, "newest day": newest["train"]}
 
 
 def _figures(values: dict[str, float]) -> ModelFigures:

@@ -52,7 +52,7 @@ def nodes(tmp_path):
 EVERY_DAY = {"ExampleGen", "StatisticsGen", "SchemaGen", "Textualiser", "ValueCounts"}
 ONCE = {"DataValidator", "RollingWindow", "EarlierDayModel", "VocabularyGen", "DailyTransform", "EarlierTextVectors",
         "TextEncoder", "PlainTrainer", "PlainEvaluator", "AlignmentTrainer", "DistillationTrainer", "ColdStart",
-        "LastBlessedModel", "Evaluator", "Pusher"}
+        "LastBlessedModel", "Evaluator", "Pusher", "Scorer"}
 
 
 def test_every_day_has_nodes_of_its_own_and_the_newest_is_read_and_described_only(nodes):
@@ -87,7 +87,8 @@ def test_models_are_trained_on_the_window_and_evaluated_on_the_newest_day(nodes)
     found = nodes(8)
     assert inputs(found["RollingWindow"])["examples_00"] == ("Textualiser-5", "textualised_examples")
     assert len(inputs(found["RollingWindow"])) == 6
-    for evaluator in ("Evaluator", "PlainEvaluator"):
+    assert inputs(found["Scorer"])["train_examples"] == ("RollingWindow", "examples")
+    for evaluator in ("Evaluator", "PlainEvaluator", "Scorer"):
         assert inputs(found[evaluator])["examples"] == ("ExampleGen-8", "examples")
         assert json.loads(found[evaluator].exec_properties["example_splits"]) == ["train", "validation"]
     validated = inputs(found["DataValidator"])

@@ -84,7 +84,7 @@ def test_deployment_files_are_written_after_the_push_and_where_they_are_asked_fo
 def test_the_scorer_is_given_every_model_there_is(tmp_path):
     scorer = nodes(tmp_path)["Scorer"]
     assert {n.id for n in scorer.upstream_nodes} == {
-        "ExampleGen", "ColdStart", "PlainTrainer", "LastBlessedModel", "Pusher"}
+        "ExampleGen", "Textualiser", "ColdStart", "PlainTrainer", "LastBlessedModel", "Pusher"}
     assert "plain_model" not in nodes(tmp_path, ["plain_backbone=false"])["Scorer"].inputs
     assert "Scorer" not in nodes(tmp_path, ["report.enabled=false"])
 

@@ -62,7 +62,7 @@ def test_rows_are_shown_with_their_sentences_clicked_or_not(tmp_path):
              "item_text_key": [7], "price": []} for i in range(6)]
     rows.append({"label": [1], "title": [HOSTILE], "item_sentence": [HOSTILE], "price": [2.5]})
     uri = write_examples(tmp_path, {"test": rows}).uri
-    found = data_section.read_rows(uri)
+    found = data_section.read_rows(uri, "test")
     assert [r.label for r in found] == [1, 0, 0, 0, 0]
     assert found[0] == data_section.ExampleRow({"price": "2.5", "title": HOSTILE}, 1, HOSTILE)
     assert found[1].sentence == "A user. Film 0." and found[1].values == {"price": "", "title": "film 0"}
@@ -84,7 +84,6 @@ def test_curves_are_read_as_keras_writes_them(tmp_path):
 
 
 def test_there_may_be_nothing_to_read(tmp_path):
-    (tmp_path / "summary.json").write_text('{"read": 3}')
-    assert data_section.read_ingestion(str(tmp_path)) == ({"read": 3}, [])
+    assert data_section.read_rejected([str(tmp_path)]) == []
     assert data_section.read_statistics(str(tmp_path)) == {}
     assert data_section.read_anomalies(str(tmp_path)) == ([], [])

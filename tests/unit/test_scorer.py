@@ -1,4 +1,5 @@
 import io
+import json
 import pathlib
 
 import numpy as np
@@ -60,11 +61,12 @@ def score(tmp_path_factory):
                 "many": write_examples(folder / "many", {"train": train, "test": many})}
     models = {factor: _model(folder / str(factor), factor) for factor in (1.0, 0.5)}
 
-    def run(which, max_rows=100, **inputs):
-        target = artifact(ScoredRows, folder / f"{which}-{max_rows}-{len(inputs)}")
-        Executor().Do(
-            {"examples": [examples[which]], **{name: [models[f]] for name, f in inputs.items()}, "baseline_model": []},
-            {"scored_rows": [target]}, {"dataset_spec": SPEC.to_json(), "max_rows": max_rows})
+    def run(which, max_rows=100, splits=("test",), train=None, **inputs):
+        target = artifact(ScoredRows, folder / f"{which}-{max_rows}-{len(inputs)}-{len(splits)}")
+        inputs = {"examples": [examples[which]], "train_examples": [examples[train or which]], "baseline_model": [],
+                  **{name: [models[factor]] for name, factor in inputs.items()}}
+        Executor().Do(inputs, {"scored_rows": [target]}, {
+            "dataset_spec": SPEC.to_json(), "example_splits": json.dumps(splits), "max_rows": max_rows})
         table = pyarrow.parquet.read_table(io.BytesIO(pathlib.Path(target.uri, FILE).read_bytes())).to_pydict()
         return target, table
 
@@ -87,6 +89,15 @@ def test_training_rows_of_users_and_items_are_counted(score):
     assert table["train_rows/who"] == [2, 0, 1]
     assert table["train_rows/item_id"] == [2, 0, 1]
     assert "score/plain" not in table
+
+
+def test_of_a_day_every_split_is_scored_and_the_days_before_are_counted(score):
+    target, table = score("few", splits=("train", "test"), train="many", model=1.0)
+    assert table["label"] == [0, 0, 0, 0, 1, 0, 1]
+    assert target.get_int_custom_property("rows_of_the_split") == 7
+    # The days before have the one item i1 among ids, and none of the users.
+    assert table["train_rows/item_id"] == [2, 1, 2, 1, 2, 0, 1]
+    assert table["train_rows/who"] == [2, 2, 1, 1, 2, 0, 1]
 
 
 def test_a_large_split_is_sampled_the_same_way_every_time(score):
