@@ -40,7 +40,9 @@ CONFIG = {
     "axisY": {"domain": False, "ticks": False},
     "legend": {
         "orient": "top", "direction": "horizontal", "title": None, "labelColor": "var(--ink)", "labelFontSize": 12,
-        "symbolSize": 90, "columnPadding": 16, "offset": 8, "labelLimit": 200},
+        "symbolSize": 90, "columnPadding": 16, "offset": 8, "labelLimit": 200,
+        # Two of one chart, below each other: side by side they would not fit.
+        "layout": {"top": {"direction": "vertical", "anchor": "start", "margin": 4}}},
     "rule": {"color": "var(--muted)"},
 }
 

@@ -20,6 +20,9 @@ CHARTS = {
 # Those that hold marks, not just axes.
 _DRAWN = ("return [...document.querySelectorAll('.chart')].filter(p => p.querySelector("
           "'svg .mark-rect path, svg .mark-line path, svg .mark-symbol path')).map(p => p.dataset.chart)")
+# Texts of charts, of which a part lies outside of the drawing.
+_CUT = ("return [...document.querySelectorAll('.chart svg text')].filter(t => t.getBoundingClientRect().right > "
+        "t.closest('svg').getBoundingClientRect().right + 1).map(t => t.textContent)")
 SCREENS = [(width, scheme) for width in (1280, 390) for scheme in ("light", "dark")]
 
 
@@ -102,6 +105,7 @@ def check_in_browser(page: pathlib.Path, folder: pathlib.Path) -> None:
             assert window.run("return document.getElementById('verdict').innerText.toLowerCase()") == "pushed"
             assert set(window.run(_DRAWN)) == CHARTS
             assert window.run("return document.documentElement.scrollWidth") <= width
+            assert window.run(_CUT) == []
             assert window.console() == []
             ground = window.run("return getComputedStyle(document.body).backgroundColor.match(/\\d+/)[0]")
             assert (int(ground) > 128) == (scheme == "light")
