@@ -13,7 +13,7 @@ def _inputs(batch=6, fields=3, dim=4):
 
 def _by_loops(x, weights, num_heads):
     """One row's interacting layer as the paper's equations 5 to 8 write it: loops over heads and fields."""
-    query, key, value, residual = (np.asarray(w) for w in weights)
+    query, key, value, residual = weights
     head_dim = query.shape[1] // num_heads
     result = []
     for m in x:
@@ -27,6 +27,15 @@ def _by_loops(x, weights, num_heads):
     return np.array(result)
 
 
+def _unpacked(projections, num_heads):
+    """Query, key, value and residual, `[dim, width]` each, of the one weight that holds them head by head."""
+    projections = np.asarray(projections)
+    width = projections.shape[1] // 4
+    head_dim = width // num_heads
+    per_head = [projections[:, i * head_dim : (i + 1) * head_dim] for i in range(3 * num_heads)]
+    return [np.concatenate(per_head[part::3], axis=1) for part in range(3)] + [projections[:, 3 * width :]]
+
+
 class TestAutoInt(ModelTestCase):
     @pytest.mark.parametrize("options, width", [
         ({}, 3 * 4 + 64),
@@ -37,16 +46,30 @@ class TestAutoInt(ModelTestCase):
     def test_basics(self, options, width, tmp_path):
         self.check_all(lambda: AutoInt(**options), _inputs(), (6, width), tmp_path)
 
+    @pytest.mark.parametrize("training", [False, True])
     @pytest.mark.parametrize("num_heads", [1, 2, 4])
-    def test_attention_is_the_papers(self, num_heads):
+    def test_attention_is_the_papers(self, num_heads, training):
         layer = AutoInt(num_layers=2, num_heads=num_heads, hidden_units=())
         x = _inputs()
-        output = np.asarray(layer(x))
-        weights = layer.trainable_weights
-        assert [w.name for w in weights] == ["query", "key", "value", "residual"] * 2
+        output = np.asarray(layer(x, training=training))
+        first, second = (_unpacked(w, num_heads) for w in layer.trainable_weights)
         for row, found in zip(x, output):
-            expected = _by_loops(_by_loops(row, weights[:4], num_heads), weights[4:], num_heads)
+            expected = _by_loops(_by_loops(row, first, num_heads), second, num_heads)
             np.testing.assert_allclose(found, expected.ravel(), rtol=1e-4, atol=1e-6)
+
+    def test_every_projection_is_drawn_by_itself(self):
+        keras.utils.set_random_seed(3)
+        layer = AutoInt(num_layers=1, hidden_units=())
+        layer.build((None, 3, 4))
+        keras.utils.set_random_seed(3)
+        for found in _unpacked(layer.trainable_weights[0], 2):
+            expected = keras.initializers.GlorotUniform()((4, 4))
+            np.testing.assert_array_equal(found, expected)
+
+    @pytest.mark.parametrize("training", [False, True])
+    def test_scores_of_any_size_are_finite(self, training):
+        layer = AutoInt(num_layers=1, hidden_units=())
+        assert np.isfinite(layer(1000 * _inputs(), training=training)).all()
 
     def test_tower_reads_the_embeddings_not_the_attention(self):
         layer = AutoInt(hidden_units=(5,), batch_norm=False, dropout=0.0)
