@@ -159,8 +159,8 @@ def _numeric(feature: Feature, x: tf.SparseTensor) -> dict[str, tf.Tensor]:
     values = tf.cast(x.values, tf.float32)
     # One NaN or infinity would spoil mean and variance for every row: it is missing.
     keep = tf.math.is_finite(values) & (x.indices[:, 1] == 0)
-    known = tf.SparseTensor(
-        tf.boolean_mask(x.indices, keep), tf.boolean_mask(values, keep), [x.dense_shape[0], 1])
+    kept = tf.sparse.retain(x.with_values(values), keep)
+    known = tf.SparseTensor(kept.indices, kept.values, [x.dense_shape[0], 1])
     buckets = tft.bucketize(known, feature.buckets)
     scores = tft.scale_to_z_score(known)
     missing = tf.constant(feature.buckets, tf.int64)
@@ -184,7 +184,7 @@ def _ids(
         sets = _oldest(x, feature.max_length)
         own = _named(sets.values)
     histories = [_newest(_input(inputs, f.name), f.max_length) for f in sharing]
-    strings = tf.concat([own, *(_named(h.values) for h in histories)], axis=0)
+    strings = tf.concat([own, *(_named(h.values) for h in histories)], axis=0) if histories else own
     if feature.hash_buckets:
         ids = 1 + tft.hash_strings(strings, feature.hash_buckets)
     elif vocabularies:
@@ -194,9 +194,11 @@ def _ids(
             own, frequency_threshold=feature.min_count if feature.min_count > 1 else None,  # TFT warns of a 1
             top_k=feature.max_values, vocab_filename=_vocabulary_name(feature), name=feature.name)
         ids = 1 + tft.apply_vocabulary(strings, vocabulary, num_oov_buckets=feature.oov_buckets)
-    own_ids, *history_ids = tf.split(ids, [tf.size(own), *(tf.size(h.values) for h in histories)])
+    own_ids, history_ids = ids, []
+    if histories:
+        own_ids, *history_ids = tf.split(ids, [tf.size(part) for part in (own, *(h.values for h in histories))])
     if feature.kind == "categorical":
-        outputs = {feature.name: tf.reshape(own_ids, [-1])}  # a split forgets the rank
+        outputs = {feature.name: tf.reshape(own_ids, [-1])}  # a lookup forgets the rank, and so does a split
     else:
         outputs = {feature.name: _padded(sets, own_ids, feature.max_length)}
     for f, history, of_history in zip(sharing, histories, history_ids, strict=True):
@@ -229,8 +231,7 @@ def _first(x: tf.SparseTensor, default) -> tf.Tensor:
 
 def _oldest(x: tf.SparseTensor, length: int) -> tf.SparseTensor:
     """The first `length` values of each row."""
-    keep = x.indices[:, 1] < length
-    return tf.SparseTensor(tf.boolean_mask(x.indices, keep), tf.boolean_mask(x.values, keep), x.dense_shape)
+    return tf.sparse.slice(x, [0, 0], [x.dense_shape[0], length])
 
 
 def _newest(x: tf.SparseTensor, length: int) -> tf.SparseTensor:
@@ -238,9 +239,8 @@ def _newest(x: tf.SparseTensor, length: int) -> tf.SparseTensor:
     rows, columns = x.indices[:, 0], x.indices[:, 1]
     counts = tf.math.unsorted_segment_sum(tf.ones_like(rows), rows, x.dense_shape[0])
     columns -= tf.maximum(tf.gather(counts, rows) - length, 0)
-    keep = columns >= 0
-    indices = tf.boolean_mask(tf.stack([rows, columns], axis=1), keep)
-    return tf.SparseTensor(indices, tf.boolean_mask(x.values, keep), x.dense_shape)
+    moved = tf.SparseTensor(tf.stack([rows, columns], axis=1), x.values, x.dense_shape)
+    return tf.sparse.retain(moved, columns >= 0)
 
 
 def _padded(x: tf.SparseTensor, values: tf.Tensor, length: int, default=None) -> tf.Tensor:

@@ -65,5 +65,8 @@ def check_rows(columns: Mapping[str, tf.Tensor]) -> tf.Tensor:
 def _sparse(column: tf.Tensor) -> tf.SparseTensor:
     rows = column if column.shape.rank == 2 else column[:, None]
     present = tf.math.is_finite(rows) if rows.dtype.is_floating else rows != ""
-    # Without holes: the values of a row follow one another, as in an Example.
-    return tf.ragged.boolean_mask(rows, present).to_sparse()
+    if column.shape.rank == 2:
+        # Without holes: the values of a row follow one another, as in an Example.
+        return tf.ragged.boolean_mask(rows, present).to_sparse()
+    places = tf.where(present)
+    return tf.SparseTensor(places, tf.gather_nd(rows, places), tf.shape(rows, tf.int64))

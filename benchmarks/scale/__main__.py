@@ -41,6 +41,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE",
                         help="one key of the run configuration; may be repeated")
+    parser.add_argument("--cores", type=int, help="CPU cores that the components may use together; all by default")
     parser.add_argument("--root", type=pathlib.Path, default=pathlib.Path("ctrl_root"), help="as of `ctrl run`")
     parser.add_argument("--output", type=pathlib.Path, default=command.RESULTS / "scale.md")
     parser.add_argument("--capacity", type=pathlib.Path, default=CAPACITY, metavar="FILE",
@@ -58,6 +59,12 @@ def _benchmark(options: argparse.Namespace) -> None:
     if min(options.rows) < 1000:
         raise UserError(f"--rows {min(options.rows)}: fewer than 1,000 rows are no log")
     options.rows = sorted(set(options.rows))
+    cores = sorted(os.sched_getaffinity(0))
+    if options.cores is not None:
+        if not 1 <= options.cores <= len(cores):
+            raise UserError(f"--cores {options.cores}: there are {len(cores)}")
+        # What is started from here inherits it.
+        os.sched_setaffinity(0, cores[:options.cores])
     # Figures of one machine, configuration and seed are not mixed with those of another.
     task = {"seed": options.seed, "settings": options.settings, "machine": _machine(),
             "config": yaml.safe_load(RUN_CONFIG.read_text(encoding="utf-8"))}
@@ -135,7 +142,8 @@ def _say(rows: int, component: str, found: dict) -> None:
 
 
 def _machine() -> str:
-    return (f"{os.cpu_count()} CPU cores ({platform.machine()}), "
+    cores = len(os.sched_getaffinity(0))
+    return (f"{cores} CPU core{'s' if cores > 1 else ''} ({platform.machine()}), "
             f"{psutil.virtual_memory().total / 1e9:.0f} GB of memory")
 
 

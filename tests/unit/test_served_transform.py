@@ -47,6 +47,8 @@ def test_served_ids_are_the_trained_ones_without_label_and_sentences(result, exp
     for name in names:
         expected = np.stack([row[name] for row in result[0]])
         np.testing.assert_array_equal(outputs[name].numpy(), expected, err_msg=name)
+        # The model that reads them has to know before the first row comes.
+        assert served.structured_outputs[name].shape.rank == expected.ndim, name
 
 
 def test_an_empty_batch_and_an_empty_request_are_served(exported):
