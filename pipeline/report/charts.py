@@ -111,7 +111,7 @@ def differences(found: Iterable[tuple[str, str, int, Estimate]], metric: str) ->
     offset = alt.YOffset("other:N", sort=others, scale=alt.Scale(paddingOuter=0.3))
     colour = alt.Color("other:N", scale=alt.Scale(domain=others, range=["var(--student)", "var(--baseline)"]),
                        legend=alt.Legend() if len(others) > 1 else None)
-    x = alt.X("value:Q", title=f"{metric} gained, with 95 % interval", axis=alt.Axis(
+    x = alt.X("value:Q", title=f"{metric} gained, 95 % interval", axis=alt.Axis(
         format="+.3~f", tickCount=5))
     bars = base.mark_rule(strokeWidth=2, opacity=0.6).encode(
         alt.X("low:Q"), alt.X2("high:Q"), y, offset, colour)
@@ -215,7 +215,7 @@ def compared(rows: Sequence[tuple[str, str, Estimate]], metric: str) -> Spec:
     bars = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=2, opacity=0.6).encode(
         alt.X("low:Q"), alt.X2("high:Q"), y, offset, colour)
     points = base.mark_circle(size=70, opacity=1).encode(
-        alt.X("value:Q", title=f"{metric}, with 95 % interval", scale=alt.Scale(zero=False), axis=_axis("~g")),
+        alt.X("value:Q", title=f"{metric}, 95 % interval", scale=alt.Scale(zero=False), axis=_axis("~g")),
         y, offset, colour, tooltip=["name:N", "model:N", _tip("value", metric, ".4f"), _tip("low", "from", ".4f"),
                                     _tip("high", "to", ".4f")])
     return _spec(bars + points, f"{metric} by run", height=len(names) * (18 + 14 * len(models)))
