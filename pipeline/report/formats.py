@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 
 from pipeline.report.estimate import Estimate
+from pipeline.runs import units
 
 _MINUS = "−"
 # Does not break.
@@ -40,17 +41,8 @@ def percent(value: float | None, digits: int = 1) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """`0.3 s`, `12 s`, `2 min 32 s`, `1 h 5 min`."""
-    if seconds is None:
-        return "–"
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+    """`2 min 32 s`."""
+    return units.duration(seconds) or "–"
 
 
 def when(time: datetime.datetime | None) -> str:
@@ -60,13 +52,7 @@ def when(time: datetime.datetime | None) -> str:
 
 def size(value: int | None) -> str:
     """`1.5 MB`."""
-    if value is None:
-        return "–"
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if value < 1000 or unit == "GB":
-            return f"{value:,.0f} {unit}" if unit == "bytes" else f"{value:,.1f} {unit}"
-        value /= 1000
-    raise AssertionError("unreachable")
+    return "–" if value is None else units.size(value)
 
 
 FILTERS = {f.__name__: f for f in (number, signed, interval, count, percent, duration, when, size)}

@@ -11,7 +11,8 @@ from pipeline.layout import RunLayout
 from pipeline.run_lock import RunLock, held
 from pipeline.runs.garbage import Garbage, Removable
 from pipeline.runs.run_store import RunStore
-from pipeline.runs.terminal import Column, show, show_json, size, table
+from pipeline.runs.terminal import Column, show, show_json, table
+from pipeline.runs.units import size
 
 _COLUMNS = [
     Column("COMPONENT"), Column("FOLDERS", right=True), Column("SIZE", right=True), Column("OF RUNS", right=True)]

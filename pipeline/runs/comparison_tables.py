@@ -10,7 +10,8 @@ from rich.console import RenderableType
 from pipeline.evaluated import AUC, CALIBRATION, LOGLOSS
 from pipeline.runs.comparison import METRICS, Comparison, changes
 from pipeline.runs.run import Run
-from pipeline.runs.terminal import Column, coloured, duration, number, table
+from pipeline.runs.terminal import Column, coloured, number, table
+from pipeline.runs.units import duration
 
 _FORMS = {AUC: ".4f", LOGLOSS: ".4f", CALIBRATION: ".3f"}
 _NAMES = {"plain": "plain backbone", "student": "student"}

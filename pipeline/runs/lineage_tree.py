@@ -12,7 +12,8 @@ from components.example_gen.files import fingerprint
 from pipeline.runs.artifact_record import ArtifactRecord
 from pipeline.runs.data_file import DataFile
 from pipeline.runs.lineage import Lineage
-from pipeline.runs.terminal import clean, local, size
+from pipeline.runs.terminal import clean, local
+from pipeline.runs.units import size
 
 
 def tree(lineage: Lineage) -> Tree:

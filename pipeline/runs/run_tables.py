@@ -10,7 +10,8 @@ from rich.text import Text
 from pipeline.evaluated import AUC, CALIBRATION, COUNT, LOGLOSS
 from pipeline.runs.component_execution import ComponentExecution
 from pipeline.runs.run import Run
-from pipeline.runs.terminal import Column, clean, coloured, duration, local, number, size, table
+from pipeline.runs.terminal import Column, clean, coloured, local, number, table
+from pipeline.runs.units import duration, size
 
 _LIST = [
     Column("RUN"), Column("STARTED", rank=6), Column("DATASET", rank=1), Column("BACKBONE", rank=2),

@@ -103,43 +103,9 @@ def number(value: float | None, form: str) -> str:
     return "" if value is None else format(value, form)
 
 
-def duration(seconds: float | None) -> str:
-    """A time span in its two greatest units.
-
-    Example:
-
-    ```python
-    [duration(s) for s in (0.02, 75, 7320)]  # ["0.0 s", "1 min 15 s", "2 h 2 min"]
-    ```
-    """
-    if seconds is None:
-        return ""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
-
-
 def local(time: datetime.datetime) -> str:
     """A time as the user's clock shows it."""
     return time.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-
-
-def size(count: int) -> str:
-    """Bytes in the unit that fits.
-
-    Example:
-
-    ```python
-    [size(n) for n in (999, 1_250_000)]  # ["999 B", "1.2 MB"]
-    ```
-    """
-    value, unit = float(count), "B"
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if value < 1000 or unit == "TB":
-            break
-        value /= 1000
-    return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
 
 
 def _width(made: Table) -> int:

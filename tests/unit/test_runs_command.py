@@ -11,7 +11,8 @@ from pipeline.cli import main
 from pipeline.run_lock import RunLock, held
 from pipeline.runs import terminal
 from pipeline.runs.run_record import command_line
-from pipeline.runs.terminal import Column, clean, duration, show, size, table
+from pipeline.runs.terminal import Column, clean, show, table
+from pipeline.runs.units import duration, size
 from tests.unit.generated_store import STATES, GeneratedStore
 from tests.unit.multiplied_store import multiply
 
@@ -174,7 +175,7 @@ def test_text_from_data_cannot_steer_the_terminal():
 
 def test_spans_and_sizes():
     assert [duration(s) for s in (None, 0.04, 75, 7320)] == ["", "0.0 s", "1 min 15 s", "2 h 2 min"]
-    assert [size(n) for n in (0, 999, 1_250_000, 3_000_000_000_000_000)] == ["0 B", "999 B", "1.2 MB", "3000.0 TB"]
+    assert [size(n) for n in (0, 999, 1_250_000, 3_000_000_000_000_000)] == ["0 B", "999 B", "1.2 MB", "3,000.0 TB"]
 
 
 def test_the_recorded_command_holds_no_password():
