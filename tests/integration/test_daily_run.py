@@ -15,6 +15,7 @@ from models.rolling_vocabulary import RollingVocabulary
 from pipeline.console import set_environment
 from tests.integration.conftest import REPOSITORY
 from tests.integration.daily_log import NAME, Days, days, write_day
+from tests.integration.report_checks import Tables
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
 
@@ -45,7 +46,7 @@ def operation(tmp_path_factory):
         daily.close()
     store = metadata_store.MetadataStore(
         metadata.sqlite_metadata_connection_config(str(root / NAME / "metadata.sqlite")))
-    return types.SimpleNamespace(runs=runs, names=names, store=store, logs=logs, again=again)
+    return types.SimpleNamespace(runs=runs, names=names, store=store, logs=logs, root=root, again=again)
 
 
 def executions(operation, number) -> dict:
@@ -149,3 +150,15 @@ def test_the_same_day_again_reuses_everything(operation):
     assert operation.again.status == 0
     assert all(c["cached"] for c in operation.again.summary["components"])
     assert len(operation.again.versions) == 4
+
+
+def test_its_page_counts_all_days_and_knows_how_certain_its_figures_are(operation):
+    run = operation.runs[0].summary
+    (page,) = (operation.root / NAME / "runs").glob(f"{run['run_id'].replace(':', '')}/report.html")
+    tables = Tables(page.read_text(encoding="utf-8"))
+    for split, rows in run["ingestion"]["rows"].items():
+        assert tables.row("splits", split)[1]["text"] == f"{rows:,}"
+    student = [cell["text"] for cell in tables.row("models", "student")]
+    assert " to " in student[1], "the interval"
+    features = {row[0]["text"] for row in tables.found["features"][1:]}
+    assert {"user_id", "title", "price"} <= features
