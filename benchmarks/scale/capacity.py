@@ -32,6 +32,10 @@ Measured on {machine}, up to {largest:,} rows. A row's cost is the difference be
 {rows:,}. It is an extrapolation over {orders:,.0f} times the rows: it says how many machines to think of, and
 what to measure next, not what the bill will be.
 
+The logs measured have the same users and items at every size, so what goes by distinct values and not by rows
+hardly grows here: the texts that TextEncoder encodes, vocabularies, embedding tables, ColdStart. A log with more
+of them takes more there; ten million ids are measured apart ([training.md](training.md)).
+
 ## Work a day
 
 | component | CPU s a million rows | CPU hours a day | hours on this machine | {cores}-core workers | where it runs |
