@@ -41,6 +41,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE",
                         help="one key of the run configuration; may be repeated")
+    parser.add_argument("--components", nargs="+", metavar="NAME", help="measure only these, whose inputs are there; "
+                        "the table is left to a later call without this option")
     parser.add_argument("--cores", type=int, help="CPU cores that the components may use together; all by default")
     parser.add_argument("--root", type=pathlib.Path, default=pathlib.Path("ctrl_root"), help="as of `ctrl run`")
     parser.add_argument("--output", type=pathlib.Path, default=command.RESULTS / "scale.md")
@@ -70,6 +72,8 @@ def _benchmark(options: argparse.Namespace) -> None:
             "config": yaml.safe_load(RUN_CONFIG.read_text(encoding="utf-8"))}
     journal = Journal(options.output.with_suffix(".jsonl"))
     results = {rows: _measure(rows, options, task, journal) for rows in options.rows}
+    if options.components:
+        return
     shown = command.shown_command("benchmarks.scale", sys.argv[1:])
     plot = options.output.with_suffix(".svg")
     text = table.render(results, shown, _machine(), task["config"], options.settings, options.smoke, plot.name)
@@ -113,7 +117,10 @@ def _measure(rows: int, options: argparse.Namespace, task: dict, journal: Journa
         if not log_dir(layout).exists():
             _generate(rows, options.seed, layout)
         names = once("components", lambda: {"names": step(None)[0]})["names"]
-        for name in names:
+        unknown = sorted(set(options.components or ()) - set(names))
+        if unknown:
+            raise UserError(f"--components {unknown[0]}: there are {', '.join(names)}")
+        for name in options.components or names:
             figures[name] = once(name, lambda name=name: _figures(*step(name), layout.artifacts / name))
     return figures
 
