@@ -23,6 +23,7 @@ from models import raw_example
 from models.sentence_writer import SentenceWriter
 from models.spec.dataset_spec import DatasetSpec
 from models.spec.text_form import PROSE
+from models.unthreaded import unthreaded
 
 # The distinct texts one bundle remembers, so that most repetitions never reach the shuffle.
 _SEEN = 1_000_000
@@ -131,7 +132,7 @@ class _Textualise(beam.DoFn):
         split, file = element
         # From file to file, and not through a shuffle: the rows keep their order, and few are in memory.
         with ShardWriter(self._uri, [os.path.basename(file)]) as writer:
-            for batch in tf.data.TFRecordDataset(file, "GZIP").batch(_BATCH).as_numpy_iterator():
+            for batch in unthreaded(tf.data.TFRecordDataset(file, "GZIP").batch(_BATCH)).as_numpy_iterator():
                 for serialized in batch:
                     added, texts = self._textualise(raw_example.decode(serialized))
                     # Serialized protocol buffers merge by concatenation: the row is not encoded again.
