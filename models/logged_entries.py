@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from models.preprocessing import values_in_place
 from models.spec.dataset_spec import DatasetSpec
+from models.unthreaded import unthreaded
 
 _BATCH = 8192
 
@@ -57,7 +58,9 @@ class LoggedEntries:
             return values_in_place(self._feature, example[self._feature.name]), example[self._key]
 
         rows = collections.Counter()
-        for values, keys in tf.data.TFRecordDataset(files, "GZIP").batch(_BATCH).map(read).as_numpy_iterator():
+        # Prefetched without bound, what Python has not counted yet would fill the memory.
+        batches = unthreaded(tf.data.TFRecordDataset(files, "GZIP").batch(_BATCH).map(read))
+        for values, keys in batches.as_numpy_iterator():
             rows.update(zip(values.tolist(), keys.tolist()))
         for (value, key), count in rows.items():
             if value:
