@@ -90,11 +90,14 @@ class TextToEmbedding:
         if warm.sum() < 2:
             raise UserError(f"{warm.sum()} of {len(warm)} entries have {self.min_count} training rows or more "
                             "(min_count); at least 2 must, to learn a map from text to embeddings")
-        vectors, rows = vectors[warm], rows[warm].astype("float64")
+        if not warm.all():
+            # A copy of all vectors is what fitting needs most memory for: whoever gives warm entries only spares it.
+            vectors, rows, counts = vectors[warm], rows[warm], counts[warm]
+        rows = rows.astype("float64")
         for name, values in (("vectors", vectors), ("rows", rows)):
             if not np.isfinite(values).all():
                 raise UserError(f"the {name} of the warm entries hold a value that is not finite")
-        weights = counts[warm] / (counts[warm] + self.prior_count)
+        weights = counts / (counts + self.prior_count)
         self._standardise(vectors, weights)
         self.mean_row = np.average(rows, axis=0, weights=weights)
         self._solve(vectors, rows - self.mean_row, weights)
