@@ -18,7 +18,7 @@ SETTINGS = ["--dataset", "sample", "--smoke", "--set", "language_model=tiny-rand
 STEPS = {
     "ExampleGen", "StatisticsGen", "SchemaGen", "DataValidator", "Textualiser", "LanguageAdapter", "TextEncoder",
     "Transform", "AlignmentTrainer", "PlainTrainer", "DistillationTrainer", "ColdStart", "PlainEvaluator",
-    "ServedModel", "Evaluator", "Pusher", "ServingConfig"}
+    "ServedModel", "Evaluator", "Pusher", "ServingConfig", "Scorer"}
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ def test_the_model_is_blessed_and_pushed(root, outputs):
 def test_the_next_run_is_compared_with_what_is_served(root, driver, outputs):
     again = driver.run("run-2", cached=outputs)
     assert {name for name in again if again[name] is not outputs[name]} == {
-        "ServedModel", "Evaluator", "Pusher", "ServingConfig"}
+        "ServedModel", "Evaluator", "Pusher", "ServingConfig", "Scorer"}
     assert again["ServedModel"]["model"].metadata["served_from"] == outputs["Pusher"]["pushed_model"].metadata[
         "pushed_destination"]
     results = tfma.load_eval_results(str(driver.stored(again["Evaluator"]["evaluation"].uri))).get_results()
