@@ -58,7 +58,6 @@ class LoggedEntries:
             return values_in_place(self._feature, example[self._feature.name]), example[self._key]
 
         rows = collections.Counter()
-        # Prefetched without bound, what Python has not counted yet would fill the memory.
         batches = unthreaded(tf.data.TFRecordDataset(files, "GZIP").batch(_BATCH).map(read))
         for values, keys in batches.as_numpy_iterator():
             rows.update(zip(values.tolist(), keys.tolist()))

@@ -10,8 +10,7 @@ def unthreaded(dataset: tf.data.Dataset) -> tf.data.Dataset:
 
     Where Python takes most of the time a row, as in a Beam worker, which has one core, threads
     have nothing to gain, and handing elements over from one to another takes time: read so,
-    batches of 512 small records came at 1.6 times the rate. Nor does memory fill up with what a
-    tuned prefetching holds ready for a reader that is slower.
+    batches of 512 small records came at 1.6 times the rate.
 
     Args:
         dataset: as it is iterated over; what is chained to the result has no threads either.

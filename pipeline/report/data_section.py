@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import tensorflow as tf
 import tensorflow_data_validation as tfdv
@@ -98,13 +98,13 @@ class ExampleRow:
 
 def read_rejected(uris: Sequence[str]) -> list[Rejected]:
     """Why rows were rejected, out of `IngestionReport` artifacts, the most frequent reason first."""
-    lines = []
-    for uri in uris:
-        path = os.path.join(uri, REJECTED)
-        if fileio.exists(path):
-            with fileio.open(path) as stream:
-                lines += stream
-    return reasons_of(lines)
+    return reasons_of(line for uri in uris for line in _lines(os.path.join(uri, REJECTED)))
+
+
+def _lines(path: str) -> Iterator[str]:
+    if fileio.exists(path):
+        with fileio.open(path) as stream:
+            yield from stream
 
 
 def reasons_of(lines: Iterable[str]) -> list[Rejected]:

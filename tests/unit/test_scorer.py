@@ -58,7 +58,8 @@ def score(tmp_path_factory):
     train = [_row(0, 0.1, who, item) for who, item in (("ann", "i1"), ("ann", "i2"), ("bob", "i1"), ("", "i3"))]
     test = [_row(1, 0.5, "ann", "i1", ["a", "b"]), _row(0, 0.25, "<script>", "i9"), _row(1, 1.0, "", "i3", ["b"])]
     examples = {"few": write_examples(folder / "few", {"train": train, "test": test}),
-                "many": write_examples(folder / "many", {"train": train, "test": many})}
+                "many": write_examples(folder / "many", {"train": train, "test": many}),
+                "window": write_examples(folder / "window", {"train": [_row(0, 0.1, "bob", "i1")] * 3})}
     models = {factor: _model(folder / str(factor), factor) for factor in (1.0, 0.5)}
 
     def run(which, max_rows=100, splits=("test",), train=None, **inputs):
@@ -92,12 +93,12 @@ def test_training_rows_of_users_and_items_are_counted(score):
 
 
 def test_of_a_day_every_split_is_scored_and_the_days_before_are_counted(score):
-    target, table = score("few", splits=("train", "test"), train="many", model=1.0)
+    target, table = score("few", splits=("train", "test"), train="window", model=1.0)
     assert table["label"] == [0, 0, 0, 0, 1, 0, 1]
     assert target.get_int_custom_property("rows_of_the_split") == 7
-    # The days before have the one item i1 among ids, and none of the users.
-    assert table["train_rows/item_id"] == [2, 1, 2, 1, 2, 0, 1]
-    assert table["train_rows/who"] == [2, 2, 1, 1, 2, 0, 1]
+    # The days before have three rows of bob and i1, and the day's own rows do not count.
+    assert table["train_rows/item_id"] == [3, 0, 3, 0, 3, 0, 0]
+    assert table["train_rows/who"] == [0, 0, 3, 0, 0, 0, 0]
 
 
 def test_a_large_split_is_sampled_the_same_way_every_time(score):
