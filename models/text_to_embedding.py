@@ -8,8 +8,8 @@ import numpy as np
 
 from models.spec.errors import UserError
 
-# Rows that are worked on at once, so that memory does not grow with the catalogue.
-_BLOCK = 65_536
+# Rows that are worked on at once: each takes several times its size in double precision.
+_BLOCK = 4096
 # Times the mean variance of the vectors' directions: from a free fit to little more than the mean.
 _PENALTIES = tuple(10.0 ** np.arange(-4, 4.5, 0.5))
 
@@ -86,21 +86,18 @@ class TextToEmbedding:
         if not len(vectors) == len(rows) == len(counts):
             raise UserError(f"{len(vectors)} vectors, {len(rows)} rows and {len(counts)} counts; there must be "
                             "one of each for every entry")
-        warm = counts >= self.min_count
-        if warm.sum() < 2:
-            raise UserError(f"{warm.sum()} of {len(warm)} entries have {self.min_count} training rows or more "
+        warm = np.flatnonzero(counts >= self.min_count)
+        if len(warm) < 2:
+            raise UserError(f"{len(warm)} of {len(counts)} entries have {self.min_count} training rows or more "
                             "(min_count); at least 2 must, to learn a map from text to embeddings")
-        if not warm.all():
-            # A copy of all vectors is what fitting needs most memory for: whoever gives warm entries only spares it.
-            vectors, rows, counts = vectors[warm], rows[warm], counts[warm]
-        rows = rows.astype("float64")
-        for name, values in (("vectors", vectors), ("rows", rows)):
-            if not np.isfinite(values).all():
+        rows, counts = rows[warm].astype("float64"), counts[warm]
+        for name, blocks in (("vectors", (x for _, x in _blocks(vectors, warm))), ("rows", [rows])):
+            if not all(np.isfinite(values).all() for values in blocks):
                 raise UserError(f"the {name} of the warm entries hold a value that is not finite")
         weights = counts / (counts + self.prior_count)
-        self._standardise(vectors, weights)
+        self._standardise(vectors, warm, weights)
         self.mean_row = np.average(rows, axis=0, weights=weights)
-        self._solve(vectors, rows - self.mean_row, weights)
+        self._solve(vectors, warm, rows - self.mean_row, weights)
         return self
 
     def predict(self, vectors: np.ndarray) -> np.ndarray:
@@ -114,7 +111,7 @@ class TextToEmbedding:
         """
         vectors = np.asarray(vectors)
         result = np.empty((len(vectors), len(self.mean_row)), "float32")
-        for block, x in self._blocks(vectors):
+        for block, x in self._standardised(vectors, np.arange(len(vectors))):
             result[block] = x @ self._coefficients + self.mean_row
         return result
 
@@ -151,19 +148,19 @@ class TextToEmbedding:
         mapping._mean, mapping._deviation = arrays["mean"], arrays["deviation"]
         return mapping
 
-    def _standardise(self, vectors: np.ndarray, weights: np.ndarray) -> None:
+    def _standardise(self, vectors: np.ndarray, warm: np.ndarray, weights: np.ndarray) -> None:
         """Learns the weighted mean and deviation of each column."""
-        self._mean, self._deviation = np.zeros(vectors.shape[1]), np.ones(vectors.shape[1])
-        self._mean = sum(weights[block] @ x for block, x in self._blocks(vectors)) / weights.sum()
-        variance = sum(weights[block] @ x**2 for block, x in self._blocks(vectors)) / weights.sum()
+        self._mean = sum(weights[block] @ x for block, x in _blocks(vectors, warm)) / weights.sum()
+        variance = sum(
+            weights[block] @ (x - self._mean)**2 for block, x in _blocks(vectors, warm)) / weights.sum()
         deviation = np.sqrt(variance)
         # A column that does not vary says nothing; its rounding errors must not be blown up to a signal.
         self._deviation = np.where(deviation > 1e-6 * max(deviation.max(), 1e-30), deviation, np.inf)
 
-    def _solve(self, vectors: np.ndarray, rows: np.ndarray, weights: np.ndarray) -> None:
+    def _solve(self, vectors: np.ndarray, warm: np.ndarray, rows: np.ndarray, weights: np.ndarray) -> None:
         """Ridge regression for every penalty, in the directions in which the vectors vary independently."""
-        gram = sum(x.T @ (weights[block, None] * x) for block, x in self._blocks(vectors))
-        moments = sum(x.T @ (weights[block, None] * rows[block]) for block, x in self._blocks(vectors))
+        gram = sum(x.T @ (weights[block, None] * x) for block, x in self._standardised(vectors, warm))
+        moments = sum(x.T @ (weights[block, None] * rows[block]) for block, x in self._standardised(vectors, warm))
         variances, directions = np.linalg.eigh(gram)
         variances = np.maximum(variances, 0.0)
         # Without any variance all penalties give the mean.
@@ -171,7 +168,7 @@ class TextToEmbedding:
         shrunk = [1.0 / (variances + p * scale) for p in self.penalties]
         moments = directions.T @ moments
         errors = np.zeros(len(self.penalties))
-        for block, x in self._blocks(vectors):
+        for block, x in self._standardised(vectors, warm):
             z, w = x @ directions, weights[block]
             for i, factors in enumerate(shrunk):
                 # The entry's own share in its prediction, the intercept's part first.
@@ -186,8 +183,13 @@ class TextToEmbedding:
         spread = weights @ np.square(alone).sum(axis=1)
         self.explained = float(1.0 - errors[best] / spread) if spread else 0.0
 
-    def _blocks(self, vectors: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-        """Standardised vectors in double precision, some at a time."""
-        for start in range(0, len(vectors), _BLOCK):
-            block = slice(start, start + _BLOCK)
-            yield block, (vectors[block].astype("float64") - self._mean) / self._deviation
+    def _standardised(self, vectors: np.ndarray, entries: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+        for block, x in _blocks(vectors, entries):
+            yield block, (x - self._mean) / self._deviation
+
+
+def _blocks(vectors: np.ndarray, entries: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """The vectors of some entries in double precision, some at a time; all at once would be a copy of them."""
+    for start in range(0, len(entries), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        yield block, vectors[entries[block]].astype("float64")

@@ -13,7 +13,6 @@ from models.embedding_rows import rows_of
 from models.logged_entries import LoggedEntries
 from models.sentence_writer import SentenceWriter
 from models.spec.dataset_spec import ENTITY_SIDES
-from models.text_to_embedding import TextToEmbedding
 from pipeline.catalogue import Catalogue
 from pipeline.run_fns import daily
 from pipeline.run_fns.stage import Stage
@@ -71,9 +70,8 @@ def from_log(stage: Stage, student: CTRModel) -> CatalogueRows:
             ids = {value: 1 + i for i, value in enumerate(stage.vocabulary(name))}
             known = [value for value in entries.counts if value in ids]
             unknown = sorted(set(entries.counts) - set(known))
-            warm = [value for value in known if entries.counts[value] >= TextToEmbedding().min_count]
-            if result.fit(name, vectors(warm), rows_of(student, name)[[ids[value] for value in warm]],
-                          np.array([entries.counts[value] for value in warm])):
+            if result.fit(name, vectors(known), rows_of(student, name)[[ids[value] for value in known]],
+                          np.array([entries.counts[value] for value in known])):
                 result.add(name, unknown, vectors(unknown))
             stage.progress(_outcome(name, result, len(unknown)))
     return result
