@@ -22,7 +22,9 @@ ARMS = ("plain", "aligned", "distilled")
 # Distillation without a language model: what of the student's gain is not the text's.
 CONTROL = "plain_distilled"
 # Keys that do not change what an arm becomes: changing them leaves its results valid.
-_NEVER_READ = {"evaluation", "plain_backbone", "infra_validation", "model_name", "beam"}
+_NEVER_READ = {
+    "beam", "distribution", "evaluation", "infra_validation", "model_name", "plain_backbone", "report", "resources",
+    "rolling"}
 NOT_READ = {
     "plain": _NEVER_READ | {"language_model", "text_mode", "text_form", "max_tokens", "alignment", "distillation"},
     "aligned": _NEVER_READ | {"distillation"},
