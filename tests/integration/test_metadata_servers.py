@@ -76,6 +76,23 @@ def test_a_store_is_created_and_remembered(uri, layout):
     assert kind.name == "Toy" and PASSWORD not in layout.metadata_uri.read_text()
 
 
+@pytest.mark.parametrize("text", [
+    r'{"spec": "{\"name\": \"café\"}"}', "C:\\logs\\", "\\", "'\\''; --", "plain 'quotes' and \n lines"])
+def test_any_string_is_kept(uri, layout, text):
+    store = ml_metadata.MetadataStore(open_store(uri, layout))
+    kind = store.put_artifact_type(
+        metadata_store_pb2.ArtifactType(name="Toy", properties={"said": metadata_store_pb2.STRING}))
+    value = metadata_store_pb2.Value(string_value=text)
+    nested = metadata_store_pb2.Value()
+    nested.struct_value["said"] = [text]
+    store.put_artifacts([metadata_store_pb2.Artifact(
+        type_id=kind, uri=text, properties={"said": value}, custom_properties={"also": value, "nested": nested})])
+    [found] = ml_metadata.MetadataStore(open_store(None, layout)).get_artifacts()
+    assert found.uri == found.properties["said"].string_value == found.custom_properties["also"].string_value == text
+    assert list(found.custom_properties["nested"].struct_value["said"]) == [text]
+    assert len(store.get_artifacts_by_uri(text)) == 1
+
+
 def test_a_unix_socket(server, uri, layout):
     database = uri.rpartition("/")[2]
     option = "unix_socket" if server.scheme == "mysql" else "host"
