@@ -7,7 +7,7 @@ import urllib.parse
 from typing import TYPE_CHECKING
 
 from models.spec.errors import UserError
-from pipeline import metadata_password, postgresql_strings
+from pipeline import metadata_password, postgresql_client
 from pipeline.layout import RunLayout
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def _postgresql(parts: _Parts) -> metadata_store_pb2.PostgreSQLDatabaseConfig:
     if password is None:
         password = metadata_password.from_postgresql(host, port, parts.database, parts.user, passfile)
     # Whoever connects has asked here first.
-    postgresql_strings.keep_backslashes()
+    postgresql_client.correct()
     # ML Metadata would connect to PostgreSQL's own database first to create this one, which few users may.
     return metadata_store_pb2.PostgreSQLDatabaseConfig(
         host=host, port=port, dbname=parts.database, user=parts.user, password=password or "", skip_db_creation=True)

@@ -93,6 +93,15 @@ def test_any_string_is_kept(uri, layout, text):
     assert len(store.get_artifacts_by_uri(text)) == 1
 
 
+def test_what_is_asked_for_by_ids_comes_in_their_order(uri, layout):
+    store = ml_metadata.MetadataStore(open_store(uri, layout))
+    kind = store.put_artifact_type(metadata_store_pb2.ArtifactType(name="Toy"))
+    ids = store.put_artifacts([metadata_store_pb2.Artifact(type_id=kind, uri=f"/{i}") for i in range(4)])
+    # PostgreSQL returns updated rows last.
+    store.put_artifacts([metadata_store_pb2.Artifact(id=ids[1], type_id=kind, uri="/new")])
+    assert [a.uri for a in store.get_artifacts_by_id(ids)] == ["/0", "/new", "/2", "/3"]
+
+
 def test_a_unix_socket(server, uri, layout):
     database = uri.rpartition("/")[2]
     option = "unix_socket" if server.scheme == "mysql" else "host"

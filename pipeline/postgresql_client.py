@@ -1,4 +1,4 @@
-"""Backslashes in what ML Metadata writes to PostgreSQL."""
+"""What ML Metadata's client does otherwise on PostgreSQL than on the other databases."""
 
 from __future__ import annotations
 
@@ -12,16 +12,28 @@ if TYPE_CHECKING:
 _BACKSLASH = "\\"
 # Of the private use area: nobody's text holds it.
 _STAND_IN = "\ue05c"
+# Request -> its field of ids, and the response's field of what they are of.
+_BY_IDS = {
+    "GetArtifactsByIDRequest": ("artifact_ids", "artifacts"),
+    "GetContextsByIDRequest": ("context_ids", "contexts"),
+    "GetExecutionsByIDRequest": ("execution_ids", "executions"),
+}
 
 
-def keep_backslashes() -> None:
-    """Makes ML Metadata's client write and read any string on PostgreSQL; other databases are left alone.
+def correct() -> None:
+    """Makes ML Metadata's client behave on PostgreSQL as on the other databases, which are left alone.
 
-    libpq quotes a string with a backslash as ` E'...'`, and ML Metadata 1.16 takes the first and
-    the last character of that for the quotes (`EscapeString` of its PostgreSQL source), so that
-    the server is sent a statement with a syntax error. Nearly every component's properties are
-    such a string: JSON within JSON has backslashes. Another character stands for them in the
-    database, and is exchanged on the way in and out. A second call does nothing.
+    * Strings with a backslash: libpq quotes one as ` E'...'`, and ML Metadata 1.16 takes the first
+      and the last character of that for the quotes (`EscapeString` of its PostgreSQL source), so
+      that the server is sent a statement with a syntax error. Nearly every component's properties
+      are such a string: JSON within JSON has backslashes. Another character stands for them in the
+      database, and is exchanged on the way in and out.
+    * Order: of rows that were updated PostgreSQL returns the new version last, and ML Metadata asks
+      for no order. TFX pairs artifacts by their place with the ids that it asked for
+      (`cache_utils._get_outputs_of_execution`), and gave a reused component's outputs to the wrong
+      inputs. What was asked for by ids comes in their order.
+
+    A second call does nothing.
     """
     from ml_metadata.metadata_store import metadata_store
 
@@ -48,6 +60,10 @@ def _call(call: Callable, method: Callable, request: Message, response: Message)
     call(method, request, response)
     if _STAND_IN.encode() in response.SerializeToString():
         exchange(response, _STAND_IN, _BACKSLASH)
+    if request.DESCRIPTOR.name in _BY_IDS:
+        asked, found = _BY_IDS[request.DESCRIPTOR.name]
+        place = {id_: i for i, id_ in enumerate(getattr(request, asked))}
+        getattr(response, found).sort(key=lambda each: place[each.id])
 
 
 def exchange(message: Message, old: str, new: str) -> None:
