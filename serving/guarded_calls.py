@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterator
+import types
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import grpc
 from google.protobuf import message
@@ -30,6 +32,7 @@ class GuardedCalls(grpc.ServerInterceptor):
     Args:
         admission: whose turn it is; only PredictionService's calls wait for it.
         observe: called after each call with the model's name, method, status name and seconds.
+        decoders: what makes a request of bytes, for methods that take another message than the generated one.
 
     Example:
 
@@ -38,9 +41,11 @@ class GuardedCalls(grpc.ServerInterceptor):
     ```
     """
 
-    def __init__(self, admission: Admission, observe: Callable[[str, str, str, float], None]):
+    def __init__(self, admission: Admission, observe: Callable[[str, str, str, float], None],
+                 decoders: Mapping[str, Callable[[bytes], Any]] = types.MappingProxyType({})):
         self._admission = admission
         self._observe = observe
+        self._decoders = decoders
         self._handlers: dict[str, grpc.RpcMethodHandler] = {}
 
     def intercept_service(self, continuation, details):
@@ -51,8 +56,9 @@ class GuardedCalls(grpc.ServerInterceptor):
             if handler is None or not method.startswith(_SERVICES):
                 return handler
             # There are as many as the services have methods.
+            name = method.rpartition("/")[2]
             self._handlers[method] = grpc.unary_unary_rpc_method_handler(_Call(
-                method.rpartition("/")[2], handler, self._observe,
+                name, handler, self._decoders.get(name, handler.request_deserializer), self._observe,
                 self._admission if "PredictionService" in method else None))
         return self._handlers[method]
 
@@ -60,9 +66,10 @@ class GuardedCalls(grpc.ServerInterceptor):
 class _Call:
     """A method from bytes to bytes."""
 
-    def __init__(self, name: str, handler, observe, admission: Admission | None):
+    def __init__(self, name: str, handler, decoder, observe, admission: Admission | None):
         self._name = name
         self._handler = handler
+        self._decoder = decoder
         self._observe = observe
         self._admission = admission
 
@@ -99,6 +106,6 @@ class _Call:
 
     def _decode(self, request: bytes):
         try:
-            return self._handler.request_deserializer(request)
+            return self._decoder(request)
         except message.DecodeError as error:
             raise RequestError.invalid(f"the bytes are no {self._name} request") from error

@@ -50,7 +50,12 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         self._observe_run = observe_run
 
     def Predict(self, request, context=None):
-        """Runs a signature on the request's tensors."""
+        """Runs a signature on the request's tensors.
+
+        Args:
+            request: a `wire.UndecodedPredictRequest`: most tensors are decoded by the graph.
+            context: of the call.
+        """
         servable = find(self._models, request.model_spec)
         started = time.perf_counter()
         outputs = servable.run(request.model_spec.signature_name, request.inputs, request.output_filter)

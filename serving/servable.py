@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import os
 import re
@@ -17,16 +16,17 @@ from tensorflow_serving.apis import get_model_metadata_pb2
 
 from serving.batcher import Batcher, Batching
 from serving.request_error import RequestError
+from serving.request_strings import request_strings
 from serving.signature_names import DEFAULT
-from serving.tensors import check_names, check_tensor, to_array
+from serving.tensors import check_names, to_array
 
 # Inputs that hold serialized Examples; other strings are values of a column.
 _EXAMPLES = ("examples", tf.saved_model.CLASSIFY_INPUTS)
 _UNMERGED = Batching()
-# In a request; fewer are quickly made an array, which can share a run.
-_MANY_STRINGS = 256
+# Bytes of a request; a smaller one is quickly made arrays, which can share a run.
+_LARGE = 8192
 # The session decodes its error message strictly, and the message may quote the request's bytes.
-_REFUSED = (tf.errors.InvalidArgumentError, UnicodeDecodeError)
+_REFUSED = (tf.errors.InvalidArgumentError, tf.errors.DataLossError, UnicodeDecodeError)
 _INTERNAL = ("__saved_model_init_op", "__saved_model_train_op")
 
 
@@ -50,7 +50,7 @@ class Servable:
 
     ```python
     servable = Servable("serving/1718000000", 1718000000)
-    servable.run("serving_default", {"examples": proto}, ["probability"])
+    servable.run("serving_default", {"examples": proto.SerializeToString()}, ["probability"])
     ```
     """
 
@@ -60,30 +60,26 @@ class Servable:
         self._session = tf.compat.v1.Session(graph=graph)
         with graph.as_default():
             messages, strings = _parsed_strings(directory)
-            meta_graph = _load(self._session, directory, strings)
+            # What TensorFlow inlines waits for the operations of its inputs even where their tensors are fed; these
+            # stand between, since it leaves them where they are.
+            between = {n: tf.compat.v1.placeholder_with_default(s, s.shape) for n, s in strings.items()}
+            meta_graph = _load(self._session, directory, between)
         self.signatures = {n: s for n, s in meta_graph.signature_def.items() if n not in _INTERNAL}
         # Built now, not at a request: a graph that is changed while it runs is rebuilt.
-        self._callables = {
-            name: self._session.make_callable(
-                [signature.outputs[o].name for o in sorted(signature.outputs)],
-                [messages.get(signature.inputs[i].name, signature.inputs[i]).name for i in sorted(signature.inputs)],
-            )
-            for name, signature in self.signatures.items()
-        }
+        # A message that is no tensor is refused also where nothing depends on what it says.
+        self._message_callables = self._callables(messages, needed=strings)
+        self._array_callables = self._callables(strings, needed={})
         graph.finalize()
-        merged = {name for name, signature in self.signatures.items() if batching.max_rows and _has_rows(signature)}
-        self._array_callables = {
-            name: Batcher(functools.partial(_run_arrays, run), batching) if name in merged
-            else functools.partial(_run_arrays, run)
-            for name, run in self._callables.items()}
-        self._merged = merged
+        self._merged = {n for n, s in self.signatures.items() if batching.max_rows and _has_rows(s)}
+        for name in self._merged:
+            self._array_callables[name] = Batcher(self._array_callables[name], batching)
 
     def run(self, signature_name: str, inputs: Mapping, outputs: Sequence[str] = ()) -> dict[str, np.ndarray]:
         """Answers one request.
 
         Args:
             signature_name: which signature; "" for the default one.
-            inputs: name to `TensorProto`.
+            inputs: name to serialized `TensorProto`.
             outputs: the outputs that are wanted; all when empty.
 
         Returns:
@@ -102,9 +98,8 @@ class Servable:
                 f"signature {name!r} has no output '{unknown[0]}'; there are: "
                 f"{', '.join(sorted(signature.outputs))}"
             )
-        if name in self._merged and sum(len(tensor.string_val) for tensor in inputs.values()) <= _MANY_STRINGS:
-            arrays = {i: to_array(i, inputs[i], signature.inputs[i]) for i in sorted(signature.inputs)}
-            return self.run_arrays(name, arrays, outputs)
+        if name in self._merged and sum(map(len, inputs.values())) <= _LARGE:
+            return self.run_arrays(name, self._arrays(name, inputs), outputs)
         return self._run_messages(name, inputs, outputs)
 
     def signature(self, name: str) -> meta_graph_pb2.SignatureDef:
@@ -136,26 +131,39 @@ class Servable:
             raise RequestError.invalid(_explain(arrays, error)) from error
         return self._results(name, values, outputs)
 
-    def _run_messages(self, name: str, inputs: Mapping, outputs: Sequence[str]) -> dict[str, np.ndarray]:
+    def _callables(self, fed: Mapping[str, tf.Tensor], needed: Mapping[str, tf.Tensor]) -> dict[str, Callable]:
+        """For each signature a function of its inputs, in the order of their names.
+
+        `fed` takes the place of the inputs of that name, and `needed`, by input, is computed whether the outputs
+        depend on it or not.
+        """
+        found = {}
+        for name, signature in self.signatures.items():
+            inputs = [signature.inputs[i].name for i in sorted(signature.inputs)]
+            outputs = [signature.outputs[o].name for o in sorted(signature.outputs)]
+            found[name] = self._session.make_callable(
+                outputs + [needed[i].op for i in inputs if i in needed],
+                [fed[i].name if i in fed else i for i in inputs])
+        return found
+
+    def _run_messages(self, name: str, inputs: Mapping[str, bytes], outputs: Sequence[str]) -> dict[str, np.ndarray]:
         """As `run_arrays`, with strings as they came: no Python object is made for each of them."""
         infos = self.signatures[name].inputs
-        fed = []
-        for i in sorted(inputs):
-            if infos[i].dtype == types_pb2.DT_STRING and not inputs[i].tensor_content:
-                check_tensor(i, inputs[i], infos[i])
-                fed.append(inputs[i].SerializeToString())
-            else:
-                array = to_array(i, inputs[i], infos[i])
-                fed.append(_message(array) if array.dtype == object else array)
+        fed = [inputs[i] if infos[i].dtype == types_pb2.DT_STRING else to_array(i, _tensor(i, inputs[i]), infos[i])
+               for i in sorted(inputs)]
         try:
-            values = self._callables[name](*fed)
+            values = self._message_callables[name](*fed)
         except _REFUSED as error:
-            arrays = {i: to_array(i, inputs[i], infos[i]) for i in sorted(inputs)}
-            raise RequestError.invalid(_explain(arrays, error)) from error
+            # Where a message is at fault, decoding it says so.
+            raise RequestError.invalid(_explain(self._arrays(name, inputs), error)) from error
         return self._results(name, values, outputs)
 
+    def _arrays(self, name: str, inputs: Mapping[str, bytes]) -> dict[str, np.ndarray]:
+        infos = self.signatures[name].inputs
+        return {i: to_array(i, _tensor(i, inputs[i]), infos[i]) for i in sorted(inputs)}
+
     def _results(self, name: str, values: Sequence[np.ndarray], outputs: Sequence[str]) -> dict[str, np.ndarray]:
-        results = dict(zip(sorted(self.signatures[name].outputs), values, strict=True))
+        results = dict(zip(sorted(self.signatures[name].outputs), values))
         return {o: results[o] for o in outputs} if outputs else results
 
     def _names(self) -> str:
@@ -169,11 +177,7 @@ def _has_rows(signature: meta_graph_pb2.SignatureDef) -> bool:
 
 
 def _parsed_strings(directory: str) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
-    """For each string input of a signature, by its tensor's name: a message to be fed, and the strings read from it.
-
-    The strings stand in the input's place. TensorFlow reads thousands of them out of a serialized
-    `TensorProto` in a fraction of the time that it takes to make as many Python objects.
-    """
+    """For each string input of a signature, by its tensor's name: a message to be fed, and the strings read from it."""
     with tf.io.gfile.GFile(os.path.join(directory, tf.saved_model.SAVED_MODEL_FILENAME_PB), "rb") as stream:
         saved = saved_model_pb2.SavedModel.FromString(stream.read())
     messages, strings = {}, {}
@@ -183,21 +187,16 @@ def _parsed_strings(directory: str) -> tuple[dict[str, tf.Tensor], dict[str, tf.
                 for info in signature.inputs.values():
                     if info.dtype == types_pb2.DT_STRING and info.name not in strings:
                         messages[info.name] = tf.compat.v1.placeholder(tf.string, [])
-                        strings[info.name] = tf.io.parse_tensor(messages[info.name], tf.string)
-                        strings[info.name].set_shape(tf.TensorShape(info.tensor_shape))
+                        strings[info.name] = request_strings(
+                            messages[info.name], tf.TensorShape(info.tensor_shape))
     return messages, strings
 
 
-def _run_arrays(run: Callable, *arrays: np.ndarray) -> Sequence[np.ndarray]:
-    """Runs a callable that wants strings as messages."""
-    return run(*(_message(array) if array.dtype == object else array for array in arrays))
-
-
-def _message(strings: np.ndarray) -> bytes:
-    tensor = tensor_pb2.TensorProto(dtype=types_pb2.DT_STRING, string_val=strings.ravel().tolist())
-    for size in strings.shape:
-        tensor.tensor_shape.dim.add(size=size)
-    return tensor.SerializeToString()
+def _tensor(name: str, serialized: bytes) -> tensor_pb2.TensorProto:
+    try:
+        return tensor_pb2.TensorProto.FromString(serialized)
+    except message.DecodeError as error:
+        raise RequestError.invalid(f"input '{name}' is no serialized TensorProto") from error
 
 
 def _load(session: tf.compat.v1.Session, directory: str, input_map: Mapping[str, tf.Tensor]):

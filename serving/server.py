@@ -15,6 +15,7 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
+from serving import wire
 from serving.admission import Admission
 from serving.guarded_calls import GuardedCalls
 from serving.model_config import ModelConfig
@@ -64,7 +65,8 @@ class ModelServer:
         self._server = grpc.server(
             futures.ThreadPoolExecutor(admission.capacity + _SPARE_THREADS, thread_name_prefix="request"),
             interceptors=[GuardedCalls(
-                admission, lambda model, method, *result: metrics.observe(model, method, "GRPC", *result))],
+                admission, lambda model, method, *result: metrics.observe(model, method, "GRPC", *result),
+                {"Predict": wire.UndecodedPredictRequest.FromString})],
             # Two servers on one port would share its requests without a word.
             options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", options.max_message_bytes)],
         )

@@ -61,7 +61,8 @@ def _requests(directory: str) -> Iterator[prediction_log_pb2.PredictionLog]:
 def _replay(servable: Servable, log: prediction_log_pb2.PredictionLog) -> None:
     if log.HasField("predict_log"):
         request = log.predict_log.request
-        servable.run(request.model_spec.signature_name, request.inputs, request.output_filter)
+        inputs = {name: tensor.SerializeToString() for name, tensor in request.inputs.items()}
+        servable.run(request.model_spec.signature_name, inputs, request.output_filter)
     elif log.HasField("classify_log"):
         request = log.classify_log.request
         inference.classify(servable, request.model_spec.signature_name, request.input)

@@ -20,7 +20,7 @@ _SCALARS = {
     "int64": _FIELD.TYPE_INT64,
 }
 
-# Message -> (number, name, type). A type is a scalar or a message; `*`: repeated; `map`: string to message.
+# Message -> (number, name, type). A type is a scalar or a message; `*`: repeated; `map`: string to it.
 _MESSAGES = {
     "BytesList": [(1, "value", "bytes*")],
     "FloatList": [(1, "value", "float*")],
@@ -52,6 +52,12 @@ _MESSAGES = {
     "PredictRequest": [
         (1, "model_spec", "ModelSpec"),
         (2, "inputs", "map Tensor"),
+        (3, "output_filter", "string*"),
+    ],
+    # The same on the wire, with each input as the bytes of its tensor: for the server.
+    "UndecodedPredictRequest": [
+        (1, "model_spec", "ModelSpec"),
+        (2, "inputs", "map bytes"),
         (3, "output_filter", "string*"),
     ],
     "PredictResponse": [(1, "outputs", "map Tensor"), (2, "model_spec", "ModelSpec")],
@@ -93,4 +99,5 @@ def _build() -> dict[str, type]:
 _CLASSES = _build()
 Example = _CLASSES[f"{_PACKAGE}.Example"]
 PredictRequest = _CLASSES[f"{_PACKAGE}.PredictRequest"]
+UndecodedPredictRequest = _CLASSES[f"{_PACKAGE}.UndecodedPredictRequest"]
 PredictResponse = _CLASSES[f"{_PACKAGE}.PredictResponse"]
