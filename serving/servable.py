@@ -65,8 +65,8 @@ class Servable:
             between = {n: tf.compat.v1.placeholder_with_default(s, s.shape) for n, s in strings.items()}
             meta_graph = _load(self._session, directory, between)
         self.signatures = {n: s for n, s in meta_graph.signature_def.items() if n not in _INTERNAL}
-        # Built now, not at a request: a graph that is changed while it runs is rebuilt.
-        # A message that is no tensor is refused also where nothing depends on what it says.
+        # Built now, not at a request: a graph that is changed while it runs is rebuilt. A message that is no tensor
+        # is refused also where no output depends on what it says.
         self._message_callables = self._callables(messages, needed=strings)
         self._array_callables = self._callables(strings, needed={})
         graph.finalize()
@@ -74,7 +74,9 @@ class Servable:
         for name in self._merged:
             self._array_callables[name] = Batcher(self._array_callables[name], batching)
 
-    def run(self, signature_name: str, inputs: Mapping, outputs: Sequence[str] = ()) -> dict[str, np.ndarray]:
+    def run(
+        self, signature_name: str, inputs: Mapping[str, bytes], outputs: Sequence[str] = ()
+    ) -> dict[str, np.ndarray]:
         """Answers one request.
 
         Args:

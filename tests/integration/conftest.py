@@ -18,12 +18,12 @@ REPOSITORY = pathlib.Path(__file__).parents[2]
 
 
 class Ctrl:
-    """Starts the command with an environment that holds none of the tests' own settings."""
+    """Starts the command with an environment that holds none of the tests' own settings, but these variables."""
 
-    def __init__(self):
+    def __init__(self, **variables: str):
         self._environment = {
             k: v for k, v in os.environ.items() if not k.startswith(("TF_", "KERAS_", "CUDA_", "GRPC_"))}
-        self._environment["PYTHONPATH"] = str(REPOSITORY)
+        self._environment |= {"PYTHONPATH": str(REPOSITORY), **variables}
 
     def __call__(self, *arguments, check: bool = True, timeout: float = 800) -> subprocess.CompletedProcess:
         """Runs to the end. With `check`, a failure fails the test with the output."""
