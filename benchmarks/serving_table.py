@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from benchmarks.latencies import slope
 from benchmarks.serving_case import CASES
 from benchmarks.serving_latency import CLIENTS, EMPTY
 from benchmarks.serving_overload import TIMES
@@ -61,15 +62,20 @@ def soak(result: Mapping) -> str:
     """What came of minutes of load."""
     latency, pushed = result["latency"], result["pushed"]
     seen = sum(version in result["seen"] for version in pushed)
-    rise = "– (too few looks)" if result["slope"] is None else f"{result['slope']:+.2f} MiB a minute"
+    half = [look for look in result["memory"] if look[0] >= result["memory"][-1][0] / 2]
     return "\n".join([
         f"{result['requests']:,} requests, {result['rate']:,.0f} a second (sustained: {result['sustained']:,.0f}), "
         f"{result['late']:,} sent late; failures: {result['failures']:,} (target: none: "
         f"{_said(result['failures'] == 0)}); status codes: {_statuses(result['statuses'])}. Latency: p50 "
         f"{latency['p50']:.1f} ms, p90 {latency['p90']:.1f} ms, p99 {latency['p99']:.1f} ms.",
         f"Versions pushed meanwhile: {len(pushed)}, of which {seen} answered.",
-        f"The server's resident memory, without its first minute: {rise}.", "",
+        f"The server's resident memory, without its first minute: {_rise(result['slope'])}; in the second half, when "
+        f"versions have come and gone: {_rise(slope([at for at, _ in half], [mib for _, mib in half]))}.", "",
         *_head(("minute", "MiB")), *(_line([f"{at:.4g}", f"{mib:,.0f}"]) for at, mib in result["memory"])])
+
+
+def _rise(found: float | None) -> str:
+    return "– (too few looks)" if found is None else f"{found:+.2f} MiB a minute"
 
 
 def beside_peers(result: Mapping) -> str:
