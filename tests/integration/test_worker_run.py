@@ -4,7 +4,6 @@
 """
 
 import json
-import signal
 import socket
 import threading
 
@@ -39,10 +38,9 @@ def test_a_run_and_a_worker(machines, tmp_path):
         run = first("run", "--dataset", "sample", "--smoke", "--root", tmp_path, "--set", "language_model=tiny-random",
                     timeout=2000)
         assert worker.poll() is None, said
-        worker.send_signal(signal.SIGINT)
-        worker.wait(60)
     finally:
-        worker.kill()
+        worker.terminate()
+        worker.wait(60)
         reader.join()
     assert "verdict     PUSHED" in run.stdout
     assert TRAINERS.keys() <= components(run.stdout).keys()
