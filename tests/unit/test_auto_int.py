@@ -28,12 +28,9 @@ def _by_loops(x, weights, num_heads):
 
 
 def _unpacked(projections, num_heads):
-    """Query, key, value and residual, `[dim, width]` each, of the one weight that holds them head by head."""
+    """Query, key, value and residual, `[dim, width]` each, of the one weight that holds them head after head."""
     projections = np.asarray(projections)
-    width = projections.shape[1] // 4
-    head_dim = width // num_heads
-    per_head = [projections[:, i * head_dim : (i + 1) * head_dim] for i in range(3 * num_heads)]
-    return [np.concatenate(per_head[part::3], axis=1) for part in range(3)] + [projections[:, 3 * width :]]
+    return [np.concatenate(projections[i : i + num_heads], axis=1) for i in range(0, 4 * num_heads, num_heads)]
 
 
 class TestAutoInt(ModelTestCase):
