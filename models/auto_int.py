@@ -134,10 +134,13 @@ class _InteractingLayer(keras.layers.Layer):
             heads = [_attend(*parts[head : 3 * self.num_heads : self.num_heads]) for head in range(self.num_heads)]
             return ops.relu(ops.concatenate(heads, axis=-1) + parts[-1])
         # Written where it is needed, projection by projection: splitting one product takes as long as the product.
-        projected = ops.reshape(ops.matmul(flat[None], self._projections), (4, -1, num_fields, self.head_dim))
-        heads = ops.relu(_attend_at_once(projected[0], projected[1], projected[2]) + projected[3])
-        heads = ops.reshape(heads, (self.num_heads, -1, num_fields, self.head_dim))
-        return ops.concatenate([heads[i] for i in range(self.num_heads)], axis=-1)
+        # One product of all of them, batched, is divided among threads however small it is, which takes longer still.
+        parts = [
+            ops.reshape(ops.matmul(flat, self._projections[i]), (-1, num_fields, self.head_dim))
+            for i in range(4 * self.num_heads)]
+        return ops.concatenate(
+            [ops.relu(_attend_at_once(*heads) + residual)
+             for *heads, residual in (parts[head :: self.num_heads] for head in range(self.num_heads))], axis=-1)
 
 
 def _attend(query, key, value):
@@ -145,7 +148,7 @@ def _attend(query, key, value):
 
 
 def _attend_at_once(query, key, value):
-    """The same for all heads, with the softmax written out, its sum divided by at the end.
+    """The same with the softmax written out, its sum divided by at the end.
 
     TensorFlow's own is oneDNN's, which takes long to start: of a request of one row these were a
     third of the time. With large batches, as in training, it is the faster one.
