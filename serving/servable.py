@@ -165,7 +165,9 @@ class Servable:
         return {i: to_array(i, _tensor(i, inputs[i]), infos[i]) for i in sorted(inputs)}
 
     def _results(self, name: str, values: Sequence[np.ndarray], outputs: Sequence[str]) -> dict[str, np.ndarray]:
-        results = dict(zip(sorted(self.signatures[name].outputs), values))
+        names = sorted(self.signatures[name].outputs)
+        # Of what is only needed nothing comes, after the outputs.
+        results = dict(zip(names, values[:len(names)], strict=True))
         return {o: results[o] for o in outputs} if outputs else results
 
     def _names(self) -> str:

@@ -6,7 +6,6 @@
 import json
 import os
 import pathlib
-import socket
 import subprocess
 import sys
 
@@ -17,6 +16,7 @@ import tensorflow as tf
 from components.trainer import workers
 from models import raw_example
 from pipeline.config import RunConfig
+from tests.task_configs import task_configs
 from tests.unit.transform_case import ROWS, SPEC, transform
 
 pytestmark = pytest.mark.long
@@ -68,14 +68,9 @@ def _job(pipeline, machines, stage, base_model=None):
 
 
 def _run(job, count):
-    with socket.socket() as one, socket.socket() as two:
-        for s in (one, two):
-            s.bind(("127.0.0.1", 0))
-        hosts = [f"127.0.0.1:{s.getsockname()[1]}" for s in (one, two)]
     processes = []
-    for i in range(count):
-        task = {"cluster": {"worker": hosts}, "task": {"type": "worker", "index": i}}
-        variables = {"TF_CONFIG": json.dumps(task)} if count > 1 else {}
+    for config in task_configs(count):
+        variables = {"TF_CONFIG": config} if count > 1 else {}
         processes.append(subprocess.Popen(
             [sys.executable, "-m", "components.trainer.workers", str(job)], cwd=pathlib.Path(__file__).parents[2],
             env={**os.environ, "TF_USE_LEGACY_KERAS": "0", **variables}, text=True,

@@ -3,13 +3,12 @@
     python -m pytest -m long tests/integration/test_worker_run.py
 """
 
-import json
-import socket
 import threading
 
 import pytest
 
 from tests.integration.conftest import Ctrl, components
+from tests.task_configs import task_configs
 
 TRAINERS = {"AlignmentTrainer": "alignment", "PlainTrainer": "plain", "DistillationTrainer": "distillation"}
 
@@ -17,12 +16,7 @@ TRAINERS = {"AlignmentTrainer": "alignment", "PlainTrainer": "plain", "Distillat
 @pytest.fixture
 def machines() -> list[Ctrl]:
     """The first runs the pipeline."""
-    with socket.socket() as one, socket.socket() as two:
-        for s in (one, two):
-            s.bind(("127.0.0.1", 0))
-        hosts = [f"127.0.0.1:{s.getsockname()[1]}" for s in (one, two)]
-    return [Ctrl(TF_CONFIG=json.dumps({"cluster": {"worker": hosts}, "task": {"type": "worker", "index": i}}))
-            for i in range(2)]
+    return [Ctrl(TF_CONFIG=config) for config in task_configs(2)]
 
 
 @pytest.mark.long

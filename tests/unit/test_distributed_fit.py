@@ -3,13 +3,13 @@
 import json
 import os
 import pathlib
-import socket
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
+from tests.task_configs import task_configs
 from tests.unit.distributed_case import EPOCHS, STEPS, write_rows
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -70,14 +70,9 @@ def mirrored(rows):
 def workers(rows):
     """Two processes that find each other by TF_CONFIG on loopback ports, as two machines do."""
     folder = _folder(rows, "workers")
-    with socket.socket() as one, socket.socket() as two:
-        one.bind(("127.0.0.1", 0))
-        two.bind(("127.0.0.1", 0))
-        hosts = [f"127.0.0.1:{s.getsockname()[1]}" for s in (one, two)]
     processes = [
-        _start(folder, "multi_worker", *MODELS, "resumed_clicks", "warm_started", TASK=str(i), TF_CONFIG=json.dumps(
-            {"cluster": {"worker": hosts}, "task": {"type": "worker", "index": i}}))
-        for i in range(2)]
+        _start(folder, "multi_worker", *MODELS, "resumed_clicks", "warm_started", TASK=str(i), TF_CONFIG=config)
+        for i, config in enumerate(task_configs(2))]
     return _finish(folder, *processes)
 
 
