@@ -37,6 +37,9 @@ def add(commands) -> None:
                        help="requests that come at the same time share a run of up to N rows (default 256; 0: none do)")
     serve.add_argument("--batch-wait-ms", type=float, default=0.0, metavar="MS",
                        help="how long the first of them waits for others (default 0)")
+    serve.add_argument("--intra-op-threads", type=int, default=1, metavar="N",
+                       help="threads that share an operation of the graph, in the whole process (default 1; 0: all "
+                            "cores)")
     serve.add_argument("--max-request-mb", type=positive, default=16, metavar="N",
                        help="largest request, MiB (default 16)")
     serve.add_argument("--tls-cert", metavar="FILE", help="the server's certificate, PEM: both ports are encrypted")
@@ -78,7 +81,7 @@ def _serve(options) -> None:
     listening = ServerOptions(
         host=options.host, port=options.port, rest_port=options.rest_port, running=options.running,
         waiting=options.waiting, batching=Batching(options.batch_rows, options.batch_wait_ms / 1000),
-        max_message_bytes=options.max_request_mb << 20,
+        intra_op_threads=options.intra_op_threads, max_message_bytes=options.max_request_mb << 20,
         tls=ServerTls(options.tls_cert, options.tls_key, options.tls_client_ca) if options.tls_cert else None)
     if server == "embedded":
         from serving.serve import serve

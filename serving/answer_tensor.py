@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.core.framework import tensor_pb2
+from tensorflow.core.framework import tensor_pb2, types_pb2
 
-_FIELDS = {tf.float32: "float_val", tf.int32: "int_val", tf.int64: "int64_val"}
+_FIELDS = {
+    np.dtype(np.float32): (types_pb2.DT_FLOAT, "float_val"),
+    np.dtype(np.int32): (types_pb2.DT_INT32, "int_val"),
+    np.dtype(np.int64): (types_pb2.DT_INT64, "int64_val"),
+}
 
 
 def answer_tensor(values: np.ndarray) -> tensor_pb2.TensorProto:
@@ -24,10 +28,13 @@ def answer_tensor(values: np.ndarray) -> tensor_pb2.TensorProto:
     answer_tensor(np.array([0.83, 0.2], np.float32)).float_val  # [0.83, 0.2]
     ```
     """
-    kind = tf.dtypes.as_dtype(values.dtype)
-    if kind not in _FIELDS:
+    if values.dtype not in _FIELDS:
         return tf.make_tensor_proto(values)
-    tensor = tensor_pb2.TensorProto(
-        dtype=kind.as_datatype_enum, tensor_shape=tf.TensorShape(values.shape).as_proto())
-    getattr(tensor, _FIELDS[kind]).extend(values.ravel().tolist())
+    kind, field = _FIELDS[values.dtype]
+    tensor = tensor_pb2.TensorProto(dtype=kind)
+    # A scalar's shape is there too, without sizes.
+    tensor.tensor_shape.SetInParent()
+    for size in values.shape:
+        tensor.tensor_shape.dim.add(size=size)
+    getattr(tensor, field).extend(values.ravel().tolist())
     return tensor

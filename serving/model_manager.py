@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import grpc
 import tensorflow as tf
 from tensorflow_serving.apis import get_model_status_pb2
 
 from models.spec.errors import UserError
-from serving.batcher import Batching
 from serving.model_config import ModelConfig
 from serving.model_versions import ModelVersions
 from serving.request_error import RequestError
@@ -26,7 +25,7 @@ class ModelManager:
     Args:
         configs: the models.
         poll_seconds: time between two looks at their folders.
-        batching: whether requests that come at the same time share a run.
+        load: as for `ModelVersions`.
 
     Example:
 
@@ -38,11 +37,12 @@ class ModelManager:
     ```
     """
 
-    def __init__(self, configs: Sequence[ModelConfig], poll_seconds: float = 1.0, batching: Batching | None = None):
-        self._batching = batching
+    def __init__(self, configs: Sequence[ModelConfig], poll_seconds: float = 1.0,
+                 load: Callable[[str, int], Servable] = Servable):
+        self._load = load
         self._poll_seconds = poll_seconds
         # Replaced as a whole: a request sees one state of it.
-        self._models = {c.name: ModelVersions(c, batching) for c in configs}
+        self._models = {c.name: ModelVersions(c, load) for c in configs}
         # Of polls and reloads, which may take long; requests never wait for it.
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -98,7 +98,7 @@ class ModelManager:
                 before = self._models.get(config.name)
                 if before and before.config.base_path != config.base_path:
                     before = None
-                models[config.name] = ModelVersions(config, self._batching, before)
+                models[config.name] = ModelVersions(config, self._load, before)
                 models[config.name].poll(settle=False)
                 wrong = _wrong(models[config.name])
                 if wrong:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import weakref
+from collections.abc import Callable
 
 import tensorflow as tf
 from google.protobuf import message
 from tensorflow.core.protobuf import error_codes_pb2
 from tensorflow_serving.apis import get_model_status_pb2
 
-from serving.batcher import Batching
 from serving.model_config import ModelConfig
 from serving.request_error import RequestError
 from serving.servable import Servable
@@ -38,7 +38,7 @@ class ModelVersions:
 
     Args:
         config: the model.
-        batching: whether requests that come at the same time share a run.
+        load: from a version's directory and number to what answers requests.
         before: the same model under an earlier configuration, whose loaded versions are taken over.
 
     Example:
@@ -50,9 +50,10 @@ class ModelVersions:
     ```
     """
 
-    def __init__(self, config: ModelConfig, batching: Batching | None = None, before: ModelVersions | None = None):
+    def __init__(self, config: ModelConfig, load: Callable[[str, int], Servable] = Servable,
+                 before: ModelVersions | None = None):
         self.config = config
-        self._batching = batching or Batching()
+        self._load_servable = load
         self._seen: dict[int, tuple] = dict(before._seen) if before else {}
         self._failed: dict[int, tuple[tuple, str]] = dict(before._failed) if before else {}
         # Replaced as a whole, never changed: a request sees one state of it.
@@ -146,7 +147,7 @@ class ModelVersions:
         self._loading = version
         try:
             directory = os.path.join(self.config.base_path, str(version))
-            servable = Servable(directory, version, self._batching)
+            servable = self._load_servable(directory, version)
             warm_up(servable, directory)
         except _BROKEN as error:
             reason = str(error).strip().partition("\n")[0]

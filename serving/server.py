@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from concurrent import futures
 
@@ -23,6 +24,7 @@ from serving.model_manager import ModelManager
 from serving.model_service import ModelService
 from serving.prediction_service import PredictionService
 from serving.rest_server import RestServer
+from serving.servable import Servable
 from serving.server_metrics import ServerMetrics
 from serving.server_options import ServerOptions, cannot_listen
 
@@ -59,7 +61,8 @@ class ModelServer:
     def __init__(self, models: Sequence[ModelConfig], options: ServerOptions | None = None):
         options = options or ServerOptions()
         self._options = options
-        self._models = ModelManager(models, options.poll_seconds, options.batching)
+        self._models = ModelManager(models, options.poll_seconds, functools.partial(
+            Servable, batching=options.batching, intra_op_threads=options.intra_op_threads))
         self._admission = admission = Admission(options.running, options.waiting)
         metrics = self._metrics()
         self._server = grpc.server(

@@ -22,6 +22,8 @@ class ServerOptions:
         running: requests worked on at once; None for what suits the machine, see `Admission`.
         waiting: requests that wait besides; one more is answered RESOURCE_EXHAUSTED.
         batching: whether requests that come at the same time share a run; see `Batcher`.
+        intra_op_threads: threads that share an operation of the graph, in the whole process; 0 for all cores.
+            For fewer than a thousand rows it takes longer to share one than to compute it.
         max_message_bytes: a greater request is answered RESOURCE_EXHAUSTED (413 over REST).
         poll_seconds: how often newer versions are looked for.
         tls: certificate and key, for both ports; None listens without encryption.
@@ -36,6 +38,7 @@ class ServerOptions:
     running: int | None = None
     waiting: int = 64
     batching: Batching = Batching(max_rows=256)
+    intra_op_threads: int = 1
     max_message_bytes: int = 16 << 20
     poll_seconds: float = 1.0
     tls: ServerTls | None = None
@@ -45,6 +48,7 @@ class ServerOptions:
             if port is not None and not 0 <= port <= MAX_PORT:
                 raise UserError(f"{name} {port}: is not between 0 and {MAX_PORT}; 0 takes a free one")
         for name, value, least in (("running", self.running, 1), ("waiting", self.waiting, 0),
+                                   ("intra-op threads", self.intra_op_threads, 0),
                                    ("max_message_bytes", self.max_message_bytes, 1),
                                    ("batch rows", self.batching.max_rows, 0),
                                    ("batch wait", self.batching.wait_seconds, 0)):

@@ -116,7 +116,8 @@ def _flags(models: Sequence[ModelConfig], options: ServerOptions, folder: pathli
            rest_port: int | None) -> list[str]:
     (folder / "models.config").write_text(text_format.MessageToString(to_proto(models)), encoding="utf-8")
     flags = [f"--port={port}", f"--model_config_file={seen_as}/models.config",
-             f"--file_system_poll_wait_seconds={max(1, round(options.poll_seconds))}"]
+             f"--file_system_poll_wait_seconds={max(1, round(options.poll_seconds))}",
+             f"--tensorflow_intra_op_parallelism={options.intra_op_threads}"]
     if any(model.labels for model in models):
         # Otherwise a label could only be given once its version is loaded.
         flags.append("--allow_version_labels_for_unavailable_models=true")

@@ -243,12 +243,12 @@ def test_serve_passes_on_versions_labels_and_bounds(fake_serve, tmp_path):
     _push(tmp_path / "ctrl_root")
     assert cli.main(["serve", "--versions", "latest:2", "--label", "stable=3", "--label", "canary=4",
                      "--rest-port", "0", "--running", "3", "--waiting", "0", "--max-request-mb", "2",
-                     "--batch-rows", "64", "--batch-wait-ms", "2"]) == 0
+                     "--batch-rows", "64", "--batch-wait-ms", "2", "--intra-op-threads", "0"]) == 0
     ((models, options, _),) = fake_serve.calls
     assert models == [ModelConfig("ctr", "ctrl_root/books/serving/ctr", VersionPolicy(latest=2),
                                   {"stable": 3, "canary": 4})]
     assert options == ServerOptions(rest_port=0, running=3, waiting=0, max_message_bytes=2 << 20,
-                                    batching=Batching(64, 0.002))
+                                    batching=Batching(64, 0.002), intra_op_threads=0)
 
 
 def test_serve_takes_the_models_of_a_file(fake_serve, tmp_path):
@@ -270,6 +270,7 @@ def test_serve_takes_the_models_of_a_file(fake_serve, tmp_path):
     (["--model-config", "models.config"], "models.config: cannot be read: No such file"),
     (["--rest-port", "70000"], "REST port 70000: is not between 0 and 65535"),
     (["--batch-rows", "-1"], "batch rows -1: must be 0 or more"),
+    (["--intra-op-threads", "-1"], "intra-op threads -1: must be 0 or more"),
     (["--waiting", "-1"], "waiting -1: must be 0 or more"),
     (["--server", "stock"], "there is no program 'tensorflow_model_server' on the PATH"),
     (["--server", "docker"], "there is no program 'docker' on the PATH"),

@@ -124,7 +124,8 @@ def test_files_and_flags(tmp_path):
     files = tmp_path / "files"
     assert command == [
         "tensorflow_model_server", "--port=1", f"--model_config_file={files}/models.config",
-        "--file_system_poll_wait_seconds=1", "--allow_version_labels_for_unavailable_models=true",
+        "--file_system_poll_wait_seconds=1", "--tensorflow_intra_op_parallelism=1",
+        "--allow_version_labels_for_unavailable_models=true",
         "--rest_api_port=2", f"--monitoring_config_file={files}/monitoring.config",
         f"--ssl_config_file={files}/ssl.config"]
     written = read_models(files / "models.config")
