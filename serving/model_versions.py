@@ -12,6 +12,7 @@ from google.protobuf import message
 from tensorflow.core.protobuf import error_codes_pb2
 from tensorflow_serving.apis import get_model_status_pb2
 
+from serving.freed_memory import give_back
 from serving.model_config import ModelConfig
 from serving.request_error import RequestError
 from serving.servable import Servable
@@ -140,7 +141,10 @@ class ModelVersions:
             dropped = {v: s for v, s in self._loaded.items() if v not in wanted}
             self._loaded = {v: s for v, s in self._loaded.items() if v in wanted}
             self._draining += [(v, weakref.ref(s)) for v, s in dropped.items()]
+        gone = [s for _, s in self._draining if s() is None]
         self._draining = [(v, s) for v, s in self._draining if s() is not None]
+        if gone:
+            give_back()
 
     def _load(self, version: int, files: tuple) -> None:
         name = self.config.name
@@ -157,6 +161,7 @@ class ModelVersions:
         else:
             self._loaded = {**self._loaded, version: servable}
             self._failed.pop(version, None)
+            give_back()
             _LOG.info("serving %s version %s", name, version)
         finally:
             self._loading = None

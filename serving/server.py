@@ -32,8 +32,9 @@ _SERVICES = (
     prediction_service_pb2.DESCRIPTOR.services_by_name["PredictionService"].full_name,
     model_service_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name,
 )
-# Threads for calls that do not wait for their turn: health, status, and those that are sent away.
-_SPARE_THREADS = 16
+# Calls, and threads, that do not wait for their turn: health, status, and those that are sent away with a reason. gRPC
+# sends more away by itself, which takes no thread; it would otherwise queue them, and cancel some when a thousand wait.
+_SPARE = 16
 
 
 class ModelServer:
@@ -66,10 +67,11 @@ class ModelServer:
         self._admission = admission = Admission(options.running, options.waiting)
         metrics = self._metrics()
         self._server = grpc.server(
-            futures.ThreadPoolExecutor(admission.capacity + _SPARE_THREADS, thread_name_prefix="request"),
+            futures.ThreadPoolExecutor(admission.capacity + _SPARE, thread_name_prefix="request"),
             interceptors=[GuardedCalls(
                 admission, lambda model, method, *result: metrics.observe(model, method, "GRPC", *result),
                 {"Predict": wire.UndecodedPredictRequest.FromString})],
+            maximum_concurrent_rpcs=admission.capacity + _SPARE,
             # Two servers on one port would share its requests without a word.
             options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", options.max_message_bytes)],
         )

@@ -12,6 +12,7 @@ from tensorflow_serving.apis import get_model_status_pb2, prediction_log_pb2
 
 from models import raw_example
 from models.spec.errors import UserError
+from serving import model_versions
 from serving.model_config import ModelConfig
 from serving.model_manager import ModelManager
 from serving.model_versions import ModelVersions
@@ -73,6 +74,26 @@ def test_a_policy_says_which_versions_are_loaded_and_dropped(push):
     gc.collect()
     versions.poll()
     assert _states(versions) == {4: "AVAILABLE", 3: "AVAILABLE"}
+
+
+def test_memory_is_given_back_when_a_version_was_loaded_and_when_one_is_gone(push, monkeypatch):
+    given_back = []
+    monkeypatch.setattr(model_versions, "give_back", lambda: given_back.append(versions.loaded))
+    versions = ModelVersions(ModelConfig("books", push(1)))
+    versions.poll(settle=False)
+    versions.poll()
+    assert given_back == [[1]]
+    held = versions.find()
+    push(2)
+    versions.poll(settle=False)
+    versions.poll()
+    # The old one still answers a request.
+    assert given_back == [[1], [2, 1]]
+    del held
+    gc.collect()
+    versions.poll()
+    versions.poll()
+    assert given_back == [[1], [2, 1], [2]]
 
 
 def test_specific_versions_and_no_others(push):
