@@ -1,4 +1,5 @@
 import ctypes
+import weakref
 
 import numpy as np
 import psutil
@@ -21,6 +22,17 @@ def test_what_was_freed_is_given_back():
     give_back()
     assert _resident() < full - 100_000_000
     assert last.sum() == 8_000
+
+
+def test_what_refers_to_itself_is_freed():
+    class Graph:
+        def __init__(self):
+            self.graph = self
+
+    graph = weakref.ref(Graph())
+    assert graph() is not None
+    give_back()
+    assert graph() is None
 
 
 def test_another_c_library_has_no_such_function(monkeypatch):
