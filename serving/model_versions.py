@@ -141,9 +141,8 @@ class ModelVersions:
             dropped = {v: s for v, s in self._loaded.items() if v not in wanted}
             self._loaded = {v: s for v, s in self._loaded.items() if v in wanted}
             self._draining += [(v, weakref.ref(s)) for v, s in dropped.items()]
-        gone = [s for _, s in self._draining if s() is None]
-        self._draining = [(v, s) for v, s in self._draining if s() is not None]
-        if gone:
+        before, self._draining = self._draining, [(v, s) for v, s in self._draining if s() is not None]
+        if len(self._draining) < len(before):
             give_back()
 
     def _load(self, version: int, files: tuple) -> None:

@@ -25,7 +25,7 @@ _EXAMPLES = ("examples", tf.saved_model.CLASSIFY_INPUTS)
 _UNMERGED = Batching()
 # Bytes of a request; a smaller one is quickly made arrays, which can share a run.
 _LARGE = 8192
-# Rows of a run; with fewer, operations take less time than it takes to hand them to other threads.
+# Rows of a run; up to so many, operations take less time than it takes to hand them to other threads.
 _FEW_ROWS = 16
 _OWN_THREAD = -1  # https://github.com/tensorflow/tensorflow/blob/v2.16.2/tensorflow/core/protobuf/config.proto
 # The session decodes its error message strictly, and the message may quote the request's bytes.
