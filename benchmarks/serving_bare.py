@@ -57,12 +57,10 @@ def _servable(directory: str):
 
 
 def _decoded(servable, request: bytes):
+    import tensorflow as tf
     from tensorflow_serving.apis import predict_pb2
-
-    from serving.tensors import to_array
 
     decoded = predict_pb2.PredictRequest.FromString(request)
     name = decoded.model_spec.signature_name
-    inputs = servable.signature(name).inputs
-    arrays = {i: to_array(i, decoded.inputs[i], inputs[i]) for i in inputs}
+    arrays = {i: tf.make_ndarray(decoded.inputs[i]) for i in servable.signature(name).inputs}
     return name, arrays, list(decoded.output_filter)

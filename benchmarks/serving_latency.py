@@ -12,7 +12,9 @@ from benchmarks.server_process import ServerProcess
 from benchmarks.serving_case import CASES
 from benchmarks.serving_load import HEALTH, ask, closed_loop
 from benchmarks.serving_setup import ServingSetup
+from benchmarks.serving_socket import socket_loop
 from pipeline.console import LOGGER
+from serving import wire
 
 EMPTY = "empty"
 CLIENTS = (1, 8, 32)
@@ -31,7 +33,8 @@ def measure(setup: ServingSetup) -> dict[str, dict]:
     Returns:
         Case to `bare`, by number of threads; `served`, by number of clients, each with milliseconds `p50`,
         `p90` and `p99`, `count` and `per_second`, and of the server `server_cpu` and `client_cpu`, milliseconds
-        of an operation; and `client`, the milliseconds at p50 that building and reading take in our client.
+        of an operation; `socket`, what one client without a gRPC library waits; and `client`, the milliseconds
+        at p50 that building and reading take in our client.
         The case `empty` is a health check: what gRPC alone costs.
 
     Raises:
@@ -40,7 +43,7 @@ def measure(setup: ServingSetup) -> dict[str, dict]:
     rounds: dict[str, dict] = {}
     with ServerProcess(setup.model.root) as server:
         for name in CASES:
-            _compare(setup, server, name)
+            _compare(setup, name, ask(server.target, setup.requests_of(name)[0]))
         for number in range(1, setup.rounds + 1):
             for name in (EMPTY, *CASES):
                 for kind, key, result in _cells(setup, server, name, number):
@@ -67,6 +70,10 @@ def _cells(setup: ServingSetup, server: ServerProcess, name: str, number: int):
         yield "served", clients, setup.kept(
             {"part": "latency", "case": name, "clients": clients, "round": number},
             lambda n=clients: _served(setup, server, name, n, operations))
+    if name == EMPTY or case.calls == 1:
+        yield "socket", 1, setup.kept(
+            {"part": "latency", "case": name, "client": "socket", "round": number},
+            lambda: _at_socket(setup, server, name, operations))
     if name != EMPTY:
         yield "client", "work", setup.kept(
             {"part": "latency", "case": name, "client": "work", "round": number},
@@ -80,14 +87,24 @@ def _bare(setup: ServingSetup, name: str, threads: int, operations: int) -> dict
 
 def _served(setup: ServingSetup, server: ServerProcess, name: str, clients: int, operations: int) -> dict:
     cpu = server.cpu_seconds
-    if name == EMPTY:
-        arguments = ([b""], clients, operations, 1, HEALTH)
-    else:
-        arguments = (setup.requests_of(name), clients, operations, CASES[name].calls)
-    result = setup.in_client(closed_loop, server.target, *arguments).result()
+    requests, method = _asked(setup, name)
+    calls = 1 if name == EMPTY else CASES[name].calls
+    result = setup.in_client(closed_loop, server.target, requests, clients, operations, calls, method).result()
     count = len(result["seconds"])
     return {**summary(result["seconds"]), "per_second": count / result["elapsed"],
             "server_cpu": 1000 * (server.cpu_seconds - cpu) / count, "client_cpu": 1000 * result["cpu"] / count}
+
+
+def _at_socket(setup: ServingSetup, server: ServerProcess, name: str, operations: int) -> dict:
+    requests, method = _asked(setup, name)
+    result = setup.in_client(socket_loop, server.target, requests, operations, method).result()
+    if name != EMPTY:
+        _compare(setup, name, result["first"])
+    return {**summary(result["seconds"]), "client_cpu": 1000 * result["cpu"] / operations}
+
+
+def _asked(setup: ServingSetup, name: str) -> tuple[list[bytes], str]:
+    return ([b""], HEALTH) if name == EMPTY else (setup.requests_of(name), wire.PREDICT)
 
 
 def _client_work(setup: ServingSetup, server: ServerProcess, name: str) -> dict:
@@ -98,8 +115,8 @@ def _client_work(setup: ServingSetup, server: ServerProcess, name: str) -> dict:
         case.client_seconds, model.spec, model.name, model.rows, response, repeats).result())
 
 
-def _compare(setup: ServingSetup, server: ServerProcess, name: str) -> None:
-    served = CASES[name].read(ask(server.target, setup.requests_of(name)[0]))
+def _compare(setup: ServingSetup, name: str, answer: bytes) -> None:
+    served = CASES[name].read(answer)
     own = setup.bare(setup.requests_of(name), 1, 1)["first"]
     for output, values in served.items():
         if not np.allclose(values, own[output], atol=_TOLERANCE):

@@ -56,7 +56,15 @@ class Admission:
 
     @contextlib.contextmanager
     def slot(self, seconds: float | None = None) -> Iterator[None]:
-        """Waits for its turn; frees it at the end.
+        """Between `enter` and `leave`."""
+        self.enter(seconds)
+        try:
+            yield
+        finally:
+            self.leave()
+
+    def enter(self, seconds: float | None = None) -> None:
+        """Waits for its turn.
 
         Args:
             seconds: how long the caller will wait at most; None for ever.
@@ -69,12 +77,12 @@ class Admission:
             if self._running >= self._limit:
                 self._wait(seconds)
             self._running += 1
-        try:
-            yield
-        finally:
-            with self._freed:
-                self._running -= 1
-                self._freed.notify()
+
+    def leave(self) -> None:
+        """Gives its turn to the next."""
+        with self._freed:
+            self._running -= 1
+            self._freed.notify()
 
     def _wait(self, seconds: float | None) -> None:
         if self._waiting >= self._most_waiting:

@@ -6,35 +6,39 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2, types_pb2
 
-_FIELDS = {
-    np.dtype(np.float32): (types_pb2.DT_FLOAT, "float_val"),
-    np.dtype(np.int32): (types_pb2.DT_INT32, "int_val"),
-    np.dtype(np.int64): (types_pb2.DT_INT64, "int64_val"),
-}
+from serving import wire
+from serving.tensors import VALUE_FIELDS
+
+_FIELDS = {dtype: (number, field) for number, (field, dtype) in VALUE_FIELDS.items()}
 
 
-def answer_tensor(values: np.ndarray) -> tensor_pb2.TensorProto:
-    """The output as a message with the values in the field of their type, as a stock server writes it.
+def write_answer(tensor: tensor_pb2.TensorProto, values: np.ndarray) -> None:
+    """Writes an output into an empty message, the values in the field of their type, as a stock server does.
 
     `tf.make_tensor_proto` writes numbers as bytes (`tensor_content`), which clients that read
     `float_val` take for no values.
 
     Args:
+        tensor: the message.
         values: of any shape.
 
     Example:
 
     ```python
-    answer_tensor(np.array([0.83, 0.2], np.float32)).float_val  # [0.83, 0.2]
+    write_answer(response.outputs["probability"], np.array([0.83, 0.2], np.float32))
     ```
     """
     if values.dtype not in _FIELDS:
-        return tf.make_tensor_proto(values)
-    kind, field = _FIELDS[values.dtype]
-    tensor = tensor_pb2.TensorProto(dtype=kind)
+        tensor.CopyFrom(tf.make_tensor_proto(values))
+        return
+    tensor.dtype, field = _FIELDS[values.dtype]
     # A scalar's shape is there too, without sizes.
-    tensor.tensor_shape.SetInParent()
+    shape = tensor.tensor_shape
+    shape.SetInParent()
     for size in values.shape:
-        tensor.tensor_shape.dim.add(size=size)
-    getattr(tensor, field).extend(values.ravel().tolist())
-    return tensor
+        shape.dim.add(size=size)
+    if tensor.dtype == types_pb2.DT_FLOAT:
+        # What `extend` would write, without a Python object for each value.
+        tensor.MergeFromString(wire.PackedFloats(float_val=values.astype("<f4").tobytes()).SerializeToString())
+    else:
+        getattr(tensor, field).extend(values.ravel().tolist())

@@ -55,12 +55,18 @@ class Batcher:
 
     def __call__(self, *arrays: np.ndarray) -> Sequence[np.ndarray]:
         """The outputs of these inputs; raises what `run` raises for them."""
-        request = _Request(arrays)
         with self._came:
-            self._queue.append(request)
             first, self._runs = not self._runs, True
-            if not first:
+            alone = first and not self._batching.wait_seconds
+            if not alone:
+                request = _Request(arrays)
+                self._queue.append(request)
                 self._came.notify()
+        if alone:
+            try:
+                return self._run(*arrays)
+            finally:
+                self._hand_over()
         if not first:
             request.woken.wait()
         if not request.done:
@@ -68,14 +74,18 @@ class Batcher:
             try:
                 self._run_batch(self._take())
             finally:
-                with self._came:
-                    if self._queue:
-                        self._queue[0].woken.set()
-                    else:
-                        self._runs = False
+                self._hand_over()
         if request.error is not None:
             raise request.error
         return request.values
+
+    def _hand_over(self) -> None:
+        """Who ran the graph wakes the first of those that came meanwhile, to run it for them."""
+        with self._came:
+            if self._queue:
+                self._queue[0].woken.set()
+            else:
+                self._runs = False
 
     def _take(self) -> list[_Request]:
         with self._came:

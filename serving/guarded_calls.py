@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import grpc
@@ -78,10 +77,13 @@ class _Call:
         code, text = grpc.StatusCode.OK, ""
         response, model = b"", ""
         try:
-            with self._turn(context):
+            self._enter(context)
+            try:
                 decoded = self._decode(request)
                 model = getattr(getattr(decoded, "model_spec", None), "name", "")
                 response = self._handler.response_serializer(self._handler.unary_unary(decoded, context))
+            finally:
+                self._leave()
         except RequestError as error:
             code, text = error.code, str(error)
         except Exception as error:
@@ -94,15 +96,16 @@ class _Call:
             context.set_details(text[:_LONGEST_TEXT])
         return response
 
-    @contextlib.contextmanager
-    def _turn(self, context: grpc.ServicerContext) -> Iterator[None]:
-        if self._admission is None:
-            yield
-            return
-        with self._admission.slot(context.time_remaining()):
+    def _enter(self, context: grpc.ServicerContext) -> None:
+        if self._admission is not None:
+            self._admission.enter(context.time_remaining())
             if not context.is_active():
+                self._admission.leave()
                 raise RequestError(grpc.StatusCode.CANCELLED, "the caller went away")
-            yield
+
+    def _leave(self) -> None:
+        if self._admission is not None:
+            self._admission.leave()
 
     def _decode(self, request: bytes):
         try:

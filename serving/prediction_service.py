@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 
@@ -16,7 +17,7 @@ from tensorflow_serving.apis import (
 )
 
 from serving import inference
-from serving.answer_tensor import answer_tensor
+from serving.answer_tensor import write_answer
 from serving.model_manager import ModelManager
 from serving.request_error import RequestError
 from serving.servable import Servable
@@ -60,10 +61,10 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         started = time.perf_counter()
         outputs = servable.run(request.model_spec.signature_name, request.inputs, request.output_filter)
         self._observe_run(request.model_spec.name, "Predict", time.perf_counter() - started)
-        response = predict_pb2.PredictResponse()
-        _describe(response.model_spec, request.model_spec, servable, DEFAULT)
+        response = predict_pb2.PredictResponse.FromString(
+            _head(request.model_spec.name, servable.version, request.model_spec.signature_name or DEFAULT))
         for name, values in outputs.items():
-            response.outputs[name].CopyFrom(answer_tensor(values))
+            write_answer(response.outputs[name], values)
         return response
 
     def Classify(self, request, context=None):
@@ -134,3 +135,13 @@ def _describe(answered, asked, servable: Servable, default_signature: str = "") 
     answered.name = asked.name
     answered.version.value = servable.version
     answered.signature_name = asked.signature_name or default_signature
+
+
+@functools.lru_cache(1024)
+def _head(name: str, version: int, signature_name: str) -> bytes:
+    """A `PredictResponse` without outputs: the same for all answers of a signature."""
+    response = predict_pb2.PredictResponse()
+    response.model_spec.name = name
+    response.model_spec.version.value = version
+    response.model_spec.signature_name = signature_name
+    return response.SerializeToString()

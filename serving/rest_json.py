@@ -14,7 +14,7 @@ from tensorflow.core.protobuf import meta_graph_pb2
 
 from serving.json_values import dump, from_bytes, is_bytes, kind_of, to_bytes
 from serving.request_error import RequestError
-from serving.tensors import check_names, check_shape, type_name
+from serving.tensors import InputSpec, check_names, check_shape, type_name
 
 _ROWS, _COLUMNS = "instances", "inputs"
 _BYTES_SUFFIX = "_bytes"
@@ -125,7 +125,7 @@ def _is_object(value: object) -> bool:
 
 def _array(name: str, value: object, info: meta_graph_pb2.TensorInfo) -> np.ndarray:
     shape, values = _flatten(name, value)
-    check_shape(name, shape, info.tensor_shape)
+    check_shape(InputSpec.of(name, info), shape)
     where = functools.partial(_place, name, shape)
     dtype = tf.dtypes.as_dtype(info.dtype)
     if dtype == tf.string:

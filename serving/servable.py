@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 from google.protobuf import message
-from tensorflow.core.framework import tensor_pb2, types_pb2
+from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import config_pb2, meta_graph_pb2, saved_model_pb2
 from tensorflow_serving.apis import get_model_metadata_pb2
 
@@ -18,7 +18,7 @@ from serving.batcher import Batcher, Batching
 from serving.request_error import RequestError
 from serving.request_strings import request_strings
 from serving.signature_names import DEFAULT
-from serving.tensors import check_names, to_array
+from serving.tensors import InputSpec, check_names, to_array
 
 # Inputs that hold serialized Examples; other strings are values of a column.
 _EXAMPLES = ("examples", tf.saved_model.CLASSIFY_INPUTS)
@@ -75,6 +75,8 @@ class Servable:
         self.signatures = {n: s for n, s in meta_graph.signature_def.items() if n not in _INTERNAL}
         # Built now, not at a request: a graph that is changed while it runs is rebuilt. A message that is no tensor
         # is refused also where no output depends on what it says.
+        self._inputs = {n: [InputSpec.of(i, s.inputs[i]) for i in sorted(s.inputs)] for n, s in self.signatures.items()}
+        self._outputs = {n: sorted(s.outputs) for n, s in self.signatures.items()}
         self._message_callables = self._callables(messages, needed=strings)
         few, many = (self._callables(strings, {}, threads) for threads in (_OWN_THREAD, 0))
         self._array_callables = {name: _by_rows(few[name], many[name]) for name in many}
@@ -101,14 +103,12 @@ class Servable:
                 that is wrong with the request, naming the input.
         """
         name = signature_name or DEFAULT
-        signature = self.signature(name)
-        check_names("the request", inputs, name, signature.inputs)
-        unknown = sorted(set(outputs) - set(signature.outputs))
+        self.signature(name)
+        check_names("the request", inputs, name, [spec.name for spec in self._inputs[name]])
+        unknown = sorted(set(outputs).difference(self._outputs[name]))
         if unknown:
             raise RequestError.invalid(
-                f"signature {name!r} has no output '{unknown[0]}'; there are: "
-                f"{', '.join(sorted(signature.outputs))}"
-            )
+                f"signature {name!r} has no output '{unknown[0]}'; there are: {', '.join(self._outputs[name])}")
         if name in self._merged and sum(map(len, inputs.values())) <= _LARGE:
             return self.run_arrays(name, self._arrays(name, inputs), outputs)
         return self._run_messages(name, inputs, outputs)
@@ -164,9 +164,8 @@ class Servable:
 
     def _run_messages(self, name: str, inputs: Mapping[str, bytes], outputs: Sequence[str]) -> dict[str, np.ndarray]:
         """As `run_arrays`, with strings as they came: no Python object is made for each of them."""
-        infos = self.signatures[name].inputs
-        fed = [np.array(inputs[i], object) if infos[i].dtype == types_pb2.DT_STRING
-               else to_array(i, _tensor(i, inputs[i]), infos[i]) for i in sorted(inputs)]
+        fed = [np.array(inputs[spec.name], object) if _is_parsed(spec) else to_array(spec, inputs[spec.name])
+               for spec in self._inputs[name]]
         try:
             values = self._message_callables[name](*fed)
         except _REFUSED as error:
@@ -175,15 +174,19 @@ class Servable:
         return self._results(name, values, outputs)
 
     def _arrays(self, name: str, inputs: Mapping[str, bytes]) -> dict[str, np.ndarray]:
-        infos = self.signatures[name].inputs
-        return {i: to_array(i, _tensor(i, inputs[i]), infos[i]) for i in sorted(inputs)}
+        return {spec.name: to_array(spec, inputs[spec.name]) for spec in self._inputs[name]}
 
     def _results(self, name: str, values: Sequence[np.ndarray], outputs: Sequence[str]) -> dict[str, np.ndarray]:
-        results = dict(zip(sorted(self.signatures[name].outputs), values, strict=True))
+        results = dict(zip(self._outputs[name], values, strict=True))
         return {o: results[o] for o in outputs} if outputs else results
 
     def _names(self) -> str:
         return ", ".join(sorted(self.signatures)) or "none"
+
+
+def _is_parsed(spec: InputSpec) -> bool:
+    """Whether the graph reads the input's message: not where one row is all that there may be."""
+    return spec.dtype == types_pb2.DT_STRING and (spec.sizes is None or spec.sizes[:1] == (-1,))
 
 
 def _by_rows(few: Callable, many: Callable) -> Callable:
@@ -200,26 +203,19 @@ def _has_rows(signature: meta_graph_pb2.SignatureDef) -> bool:
 
 
 def _parsed_strings(directory: str) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
-    """For each string input of a signature, by its tensor's name: a message to be fed, and the strings read from it."""
+    """For each input that the graph parses, by its tensor's name: a message to be fed, and the strings read from it."""
     with tf.io.gfile.GFile(os.path.join(directory, tf.saved_model.SAVED_MODEL_FILENAME_PB), "rb") as stream:
         saved = saved_model_pb2.SavedModel.FromString(stream.read())
     messages, strings = {}, {}
     for meta_graph in saved.meta_graphs:
         if tf.saved_model.SERVING in meta_graph.meta_info_def.tags:
             for signature in meta_graph.signature_def.values():
-                for info in signature.inputs.values():
-                    if info.dtype == types_pb2.DT_STRING and info.name not in strings:
+                for name, info in signature.inputs.items():
+                    if _is_parsed(InputSpec.of(name, info)) and info.name not in strings:
                         messages[info.name] = tf.compat.v1.placeholder(tf.string, [])
                         strings[info.name] = request_strings(
                             messages[info.name], tf.TensorShape(info.tensor_shape))
     return messages, strings
-
-
-def _tensor(name: str, serialized: bytes) -> tensor_pb2.TensorProto:
-    try:
-        return tensor_pb2.TensorProto.FromString(serialized)
-    except message.DecodeError as error:
-        raise RequestError.invalid(f"input '{name}' is no serialized TensorProto") from error
 
 
 def _load(session: tf.compat.v1.Session, directory: str, input_map: Mapping[str, tf.Tensor]):

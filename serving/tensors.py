@@ -4,73 +4,92 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.core.framework import types_pb2
+from google.protobuf import message
+from tensorflow.core.framework import tensor_pb2, types_pb2
+from tensorflow.core.protobuf import meta_graph_pb2
 
 from serving.request_error import RequestError
 
 # A shape is a few bytes that ask for any amount of memory, so it is bounded before anything is allocated.
 MAX_ELEMENTS = 1 << 24
+# Where a tensor's values are, unless they are bytes of its content, and what NumPy calls their type.
+VALUE_FIELDS = {
+    types_pb2.DT_FLOAT: ("float_val", np.dtype(np.float32)),
+    types_pb2.DT_INT32: ("int_val", np.dtype(np.int32)),
+    types_pb2.DT_INT64: ("int64_val", np.dtype(np.int64)),
+}
 
 
-def check_tensor(name: str, tensor, info) -> list[int]:
-    """Checks one input of a request.
+class InputSpec(NamedTuple):
+    """What a signature says of an input; read once, since reading its message takes longer than the check.
 
     Args:
-        name: the input's name in the signature, for errors.
-        tensor: the request's `TensorProto`.
-        info: the signature's `TensorInfo` of that input.
-
-    Returns:
-        Its shape.
-
-    Raises:
-        RequestError: INVALID_ARGUMENT, naming the input: dtype, shape or number of
-            values are not what the signature or the tensor's own shape say.
+        name: of the input.
+        dtype: number of a `DataType`.
+        sizes: -1 for any; None where any shape will do.
     """
-    if tensor.dtype != info.dtype:
-        raise RequestError.invalid(
-            f"input '{name}' is of type {type_name(tensor.dtype)}; "
-            f"the signature wants {type_name(info.dtype)}"
-        )
-    if tensor.tensor_shape.unknown_rank:
-        raise RequestError.invalid(f"input '{name}' has no shape")
-    shape = [dim.size for dim in tensor.tensor_shape.dim]
-    check_shape(name, shape, info.tensor_shape)
-    count = math.prod(shape)
-    if tensor.dtype == types_pb2.DT_STRING:
-        if len(tensor.string_val) != count:
-            raise RequestError.invalid(
-                f"input '{name}' has the shape {shape}, but {len(tensor.string_val)} values"
-            )
-    elif tensor.tensor_content:
-        size = count * tf.dtypes.as_dtype(tensor.dtype).size
-        if len(tensor.tensor_content) != size:
-            raise RequestError.invalid(
-                f"input '{name}' has the shape {shape}, so {size} bytes, "
-                f"but {len(tensor.tensor_content)} bytes of content"
-            )
-    return shape
+
+    name: str
+    dtype: int
+    sizes: tuple[int, ...] | None
+
+    @classmethod
+    def of(cls, name: str, info: meta_graph_pb2.TensorInfo) -> InputSpec:
+        """Of a signature's `TensorInfo`."""
+        shape = info.tensor_shape
+        return cls(name, info.dtype, None if shape.unknown_rank else tuple(dim.size for dim in shape.dim))
 
 
-def to_array(name: str, tensor, info) -> np.ndarray:
-    """Decodes one input of a request.
+def to_array(spec: InputSpec, serialized: bytes) -> np.ndarray:
+    """Decodes and checks one input of a request.
 
     Args:
-        name, tensor, info: as for `check_tensor`.
+        spec: what the signature wants.
+        serialized: a `TensorProto`.
 
     Returns:
         An array of the signature's dtype; strings are an object array of bytes.
 
     Raises:
-        RequestError: as `check_tensor`.
+        RequestError: INVALID_ARGUMENT, naming the input: the bytes are no tensor, or dtype, shape or number
+            of values are not what the signature or the tensor's own shape say.
     """
-    shape = check_tensor(name, tensor, info)
-    if tensor.dtype == types_pb2.DT_STRING:
-        return np.array(tensor.string_val, dtype=object).reshape(shape)
+    name = spec.name
     try:
+        tensor = tensor_pb2.TensorProto.FromString(serialized)
+    except message.DecodeError as error:
+        raise RequestError.invalid(f"input '{name}' is no serialized TensorProto") from error
+    if tensor.dtype != spec.dtype:
+        raise RequestError.invalid(
+            f"input '{name}' is of type {type_name(tensor.dtype)}; the signature wants {type_name(spec.dtype)}")
+    declared = tensor.tensor_shape
+    if declared.unknown_rank:
+        raise RequestError.invalid(f"input '{name}' has no shape")
+    shape = [dim.size for dim in declared.dim]
+    check_shape(spec, shape)
+    count = math.prod(shape)
+    if spec.dtype == types_pb2.DT_STRING:
+        values = tensor.string_val[:]
+        if len(values) != count:
+            raise RequestError.invalid(f"input '{name}' has the shape {shape}, but {len(values)} values")
+        return np.array(values, dtype=object).reshape(shape)
+    content = tensor.tensor_content
+    if content:
+        size = count * tf.dtypes.as_dtype(spec.dtype).size
+        if len(content) != size:
+            raise RequestError.invalid(
+                f"input '{name}' has the shape {shape}, so {size} bytes, but {len(content)} bytes of content")
+    elif spec.dtype in VALUE_FIELDS:
+        field, dtype = VALUE_FIELDS[spec.dtype]
+        values = getattr(tensor, field)[:]
+        if len(values) == count:
+            return np.array(values, dtype).reshape(shape)
+    try:
+        # Also where equal values at the end are sent once.
         return tf.make_ndarray(tensor)
     except (TypeError, ValueError) as error:
         raise RequestError.invalid(f"input '{name}' cannot be read: {error}") from error
@@ -102,13 +121,12 @@ def check_names(what: str, given: Iterable[str], signature_name: str, wanted: It
     raise RequestError.invalid(f"{what} {wrong}; signature {signature_name!r} takes: {', '.join(sorted(wanted))}")
 
 
-def check_shape(name: str, shape: Sequence[int], wanted) -> None:
+def check_shape(spec: InputSpec, shape: Sequence[int]) -> None:
     """Checks an input's shape.
 
     Args:
-        name: the input's name, for errors.
+        spec: what the signature wants.
         shape: its sizes.
-        wanted: the signature's `TensorShapeProto` of that input.
 
     Raises:
         RequestError: INVALID_ARGUMENT, naming the input: a size is negative or not what the
@@ -116,15 +134,15 @@ def check_shape(name: str, shape: Sequence[int], wanted) -> None:
     """
     if min(shape, default=0) < 0 or math.prod(shape) > MAX_ELEMENTS:
         raise RequestError.invalid(
-            f"input '{name}' has the shape {shape}; sizes are not negative and "
+            f"input '{spec.name}' has the shape {shape}; sizes are not negative and "
             f"their product is at most {MAX_ELEMENTS}"
         )
-    if wanted.unknown_rank:
+    sizes = spec.sizes
+    if sizes is None:
         return
-    sizes = [dim.size for dim in wanted.dim]
-    if len(shape) != len(sizes) or any(w not in (-1, s) for s, w in zip(shape, sizes, strict=True)):
+    if len(shape) != len(sizes) or [s if w == -1 else w for s, w in zip(shape, sizes, strict=True)] != shape:
         raise RequestError.invalid(
-            f"input '{name}' has the shape {shape}; the signature wants "
+            f"input '{spec.name}' has the shape {shape}; the signature wants "
             f"{['any' if s == -1 else s for s in sizes]}".replace("'any'", "any")
         )
 

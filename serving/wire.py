@@ -61,6 +61,8 @@ _MESSAGES = {
         (3, "output_filter", "string*"),
     ],
     "PredictResponse": [(1, "outputs", "map Tensor"), (2, "model_spec", "ModelSpec")],
+    # A Tensor with nothing but values, which lie on the wire as they do in memory: for the server.
+    "PackedFloats": [(5, "float_val", "bytes")],
 }
 _PACKAGE = "ctrl.wire"
 
@@ -101,3 +103,4 @@ Example = _CLASSES[f"{_PACKAGE}.Example"]
 PredictRequest = _CLASSES[f"{_PACKAGE}.PredictRequest"]
 UndecodedPredictRequest = _CLASSES[f"{_PACKAGE}.UndecodedPredictRequest"]
 PredictResponse = _CLASSES[f"{_PACKAGE}.PredictResponse"]
+PackedFloats = _CLASSES[f"{_PACKAGE}.PackedFloats"]
