@@ -31,21 +31,26 @@ def feature_values(feature: Feature, value, decimal: str = ".") -> list:
     feature_values(spec.feature("genres"), "Drama|Comedy")  # ["Drama", "Comedy"]
     ```
     """
+    kind = feature.kind
+    if kind == "categorical" and isinstance(value, str):
+        # What most cells are: a log has millions of them, and a ranking's request thousands.
+        text = value.strip()
+        return [text] if text else []
     column = feature.row_column
     if isinstance(value, dict):
         raise ValueError(f"column '{column}' is {value!r}, neither a value nor a list")
     if feature.is_list:
         entries = value if isinstance(value, (list, tuple)) else value_text(value).split(feature.separator)
         entries = [entry for entry in map(value_text, entries) if entry]
-        return entries[-feature.max_length :] if feature.kind == "history" else entries[: feature.max_length]
+        return entries[-feature.max_length :] if kind == "history" else entries[: feature.max_length]
     if isinstance(value, (list, tuple)):
         if len(value) > 1:
-            raise ValueError(f"column '{column}' holds {len(value)} values; a {feature.kind} feature has one")
+            raise ValueError(f"column '{column}' holds {len(value)} values; a {kind} feature has one")
         value = value[0] if value else None
     text = value_text(value)
     if not text:
         return []
-    if feature.kind != "numeric":
+    if kind != "numeric":
         return [text]
     try:
         number = float(text.replace(decimal, "."))

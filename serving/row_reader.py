@@ -32,7 +32,7 @@ class RowReader:
         self._spec = spec
         self._known = set(spec.columns)
         self._columns = [f.row_column for f in spec.features]
-        self._read = {f.row_column: f for f in (spec.model_features if features is None else features)}
+        self._read = [(f.row_column, f) for f in (spec.model_features if features is None else features)]
         self._checked = {()}
 
     def values(self, row: Mapping, where: str = "the row") -> dict[str, list]:
@@ -50,9 +50,10 @@ class RowReader:
             self._check(columns, where)
             self._checked.add(columns)
         found = {}
-        for column, feature in self._read.items():
+        decimal = self._spec.source.decimal
+        for column, feature in self._read:
             try:
-                values = feature_values(feature, row.get(column), self._spec.source.decimal)
+                values = feature_values(feature, row.get(column), decimal)
                 found[feature.name] = values if feature.kind == "numeric" else [v.encode() for v in values]
             except UnicodeEncodeError as error:
                 raise UserError(f"{where}: column '{column}' is no valid Unicode: {error.reason}") from error
@@ -70,9 +71,10 @@ class RowReader:
                     f"{where}: unknown column '{column}'; did you mean {near[0]}? The dataset {self._spec.name} has: "
                     f"{', '.join(self._columns)}"
                 )
-        if not any(column in columns for column in self._read):
+        read = [column for column, _ in self._read]
+        if not any(column in columns for column in read):
             # Other data, or a CSV with another delimiter: it would score as a row with everything missing.
             raise UserError(
                 f"{where}: has none of the columns that the model reads; it has: {', '.join(map(str, columns))}; "
-                f"the model of the dataset {self._spec.name} reads: {', '.join(self._read)}"
+                f"the model of the dataset {self._spec.name} reads: {', '.join(read)}"
             )

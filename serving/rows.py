@@ -111,12 +111,13 @@ def read_rows(path: str | pathlib.Path, spec: DatasetSpec) -> Iterator[tuple[str
 
 def _example(spec: DatasetSpec, found: Mapping[str, list]) -> bytes:
     example = wire.Example()
+    written = example.features.feature
     for feature in spec.model_features:
         values = found[feature.name]
         if feature.kind == "numeric":
-            example.features.feature[feature.name].float_list.value.extend(values)
+            written[feature.name].float_list.value.extend(values)
         elif values:
-            example.features.feature[feature.name].bytes_list.value.extend(values)
+            written[feature.name].bytes_list.value.extend(values)
     return example.SerializeToString()
 
 

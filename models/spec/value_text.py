@@ -20,6 +20,8 @@ def value_text(value) -> str:
     value_text(7.0), value_text(b" a "), value_text(True)  # ("7", "a", "1")
     ```
     """
+    if isinstance(value, str):
+        return value.strip()
     if value is None:
         return ""
     if isinstance(value, bytes):
