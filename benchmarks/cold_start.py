@@ -1,6 +1,6 @@
 """Measures what embeddings made from texts are worth to items and users without clicks.
 
-    python -m benchmarks.cold_start --movielens DIR --seeds 1 2 3
+    python -m benchmarks.cold_start --movielens DIR --seeds 1 2 3 --text-only year genres
 
 Hides a tenth of the items (and, apart, of the users) from training, trains by `ctrl run`
 and exports the model anew with rows for the hidden entries. `DIR` holds the official
@@ -14,15 +14,18 @@ from __future__ import annotations
 
 import argparse
 import glob
+import itertools
 import os
 import pathlib
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 
 from benchmarks.cold_start_table import ROWS, table
 from benchmarks.command import RESULTS, shown_command
 from benchmarks.journal import Journal
+from models.spec.dataset_spec import DatasetSpec
 from pipeline import console, datasets
 from pipeline.config import RunConfig
 
@@ -34,7 +37,8 @@ A tenth of the entries of a side, chosen by a hash of the id, has no row before 
 log); rows before it are training and validation, eight to one at random. AUC on the hidden entries' test rows, of the
 exported models, mean ± standard deviation over seeds: with the **shared** out-of-vocabulary row that they get without
 more ado, with the **mean** of the rows of entries seen at least {min_count} times, and with rows made from their
-**texts** by `TextToEmbedding` (language model {language_model}, frozen). Nothing else in the models differs; "aligned"
+**texts** by `TextToEmbedding` (language model {language_model}, frozen). Nothing else in the models differs. "In the
+text only": the ID model does not read these columns, as where a log's items are an id and a text. "Aligned"
 is what `ctrl run` would push{teachers}. "Explained" is the share of the variance of warm entries' rows that their texts
 explain, left-one-out on training data, by feature. A few hundred rows tell differences of a few hundredths at best:
 read the number of rows first.
@@ -58,6 +62,9 @@ def main() -> None:
     parser.add_argument("--movielens", metavar="DIR", help="folder that holds ml-100k and ml-1m")
     parser.add_argument("--datasets", nargs="+", choices=list(KEYS), default=list(KEYS))
     parser.add_argument("--hide", nargs="+", choices=("item", "user"), default=["item", "user"])
+    parser.add_argument("--text-only", nargs="+", default=(), metavar="FEATURE",
+                        help="measure also with those of these features that are the hidden side's in the texts alone, "
+                             "and not in the ID model")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1])
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as for `ctrl run`")
     parser.add_argument("--smoke", action="store_true", help="2,000 rows of the sample, untrained language model")
@@ -78,42 +85,54 @@ def main() -> None:
         teachers="" if config.distillation.weight else ", here without teachers")
     journal = Journal(options.output.with_suffix(".jsonl"))
     results = []
-    for name in options.datasets:
-        for side in options.hide:
-            results.append((name, side, {}))
-            with tempfile.TemporaryDirectory() as folder:
-                for seed in options.seeds:
-                    results[-1][2][seed] = _known(name, side, seed, options, journal, pathlib.Path(folder))
-                    options.output.write_text(f"{header}\n{table(results)}\n", encoding="utf-8")
+    for shown, spec, side in _logs(options):
+        results.append((shown, side, {}))
+        with tempfile.TemporaryDirectory() as folder:
+            for seed in options.seeds:
+                results[-1][2][seed] = _known(spec, side, seed, options, journal, pathlib.Path(folder))
+                options.output.write_text(f"{header}\n{table(results)}\n", encoding="utf-8")
     print(options.output.read_text(encoding="utf-8"))
 
 
-def _known(name: str, side: str, seed: int, options, journal: Journal, folder: pathlib.Path) -> dict:
+def _logs(options) -> Iterator[tuple[str, DatasetSpec, str]]:
+    """What is measured: a dataset, as tables show it and as it is specified, and which side is hidden in it."""
+    for name, side in itertools.product(options.datasets, options.hide):
+        spec = datasets.load(name)
+        yield name, spec, side
+        only = [f.name for f in spec.side(side) if f.model and f.text and f.name in options.text_only]
+        if only:
+            yield f"{name}, {' and '.join(only)} in the text only", DatasetSpec.model_validate({
+                **spec.model_dump(),
+                "features": [{**f.model_dump(), "model": f.model and f.name not in only} for f in spec.features],
+            }), side
+
+
+def _known(spec: DatasetSpec, side: str, seed: int, options, journal: Journal, folder: pathlib.Path) -> dict:
     """The result of one training, from the journal or a new one; the seeds share the folder of their runs."""
     # What the stage of the pipeline does by itself is measured here from without.
     settings = [*options.set, f"seed={seed}", "data.max_unknown_share=1", "cold_start.enabled=false"]
-    config = RunConfig.load(name, None, settings, options.smoke)
-    task = {"spec": datasets.load(name).to_json(), "side": side, "config": config.model_dump(mode="json"),
+    config = RunConfig.load(spec.name, None, settings, options.smoke)
+    task = {"spec": spec.to_json(), "side": side, "config": config.model_dump(mode="json"),
             "smoke": options.smoke}
     result = journal.get(task)
     if result is None:
-        result = _run(name, side, settings, config, options, folder)
-        journal.add(task, result, dataset=name, side=side, seed=seed)
+        result = _run(spec, side, settings, config, options, folder)
+        journal.add(task, result, dataset=spec.name, side=side, seed=seed)
     return result
 
 
-def _run(name: str, side: str, settings: list[str], config: RunConfig, options, folder: pathlib.Path) -> dict:
+def _run(spec: DatasetSpec, side: str, settings: list[str], config: RunConfig, options, folder: pathlib.Path) -> dict:
     """What one training comes to."""
     from benchmarks.hidden_log import write_hidden_log
-    from models.spec.dataset_spec import DatasetSpec
 
+    name = spec.name
     keys = KEYS[name][side]
     data_dir = str(pathlib.Path(options.movielens, _FOLDERS[name])) if name in _FOLDERS else None
     path = folder / "spec.yaml"
     with console.quiet(folder / "log"):
         # Written once, so that the runs of other seeds reuse what was prepared.
         spec = DatasetSpec.load(path) if path.exists() else write_hidden_log(
-            datasets.materialise(datasets.load(name), folder), folder, keys[0], SHARE,
+            datasets.materialise(spec, folder), folder, keys[0], SHARE,
             rows=_SMOKE_ROWS if options.smoke else None, data_dir=data_dir)
     done = subprocess.run(
         [sys.executable, "-c", "import sys; from pipeline.cli import main; sys.exit(main())", "run",
