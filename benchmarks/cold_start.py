@@ -75,6 +75,11 @@ def main() -> None:
         options.set += ["language_model=tiny-random", "training.batch_size=128", "alignment.batch_size=128"]
     if not options.movielens and set(options.datasets) & set(_FOLDERS):
         parser.error("MovieLens needs --movielens DIR")
+    told = {f.name for name in options.datasets for side in options.hide
+            for f in datasets.load(name).side(side) if f.text}
+    unknown = [name for name in options.text_only if name not in told]
+    if unknown:
+        parser.error(f"--text-only {unknown[0]}: the texts of what is hidden tell of: {', '.join(sorted(told))}")
     console.set_environment()
     from models.text_to_embedding import TextToEmbedding
 
