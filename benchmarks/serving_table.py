@@ -20,7 +20,7 @@ _OVERHEADS = ("question", "bare p50 ms", "at the socket p50 ms", "server's own m
               "gRPC's client p50 ms", "our client, building and reading ms", "target: own under 1 ms")
 _OWN = """At the socket: one client without a gRPC library, which writes and reads HTTP/2's frames; for a call it takes
 {cpu:.2f} ms of CPU, where gRPC's library for Python takes {grpc_cpu:.2f}. What it waits beyond the bare function is
-the server's own overhead; what gRPC's client waits beyond that is the client's."""
+the server's own overhead: both are measured in turns, a tenth at a time. What gRPC's client waits beyond is its own."""
 
 
 def latency(results: Mapping[str, Mapping]) -> str:
@@ -95,15 +95,15 @@ def beside_peers(result: Mapping) -> str:
 
 def _overheads(results: Mapping[str, Mapping]) -> str:
     lines = _head(_OVERHEADS)
-    empty = results[EMPTY]
+    nothing = results[EMPTY]["own"]["socket"]
     for name, case in CASES.items():
         if case.calls == 1:
-            bare, socket, served = (results[name][kind][1]["p50"] for kind in ("bare", "socket", "served"))
+            bare, socket = (results[name]["own"][key]["p50"] for key in ("bare", "socket"))
             lines.append(_line([
-                case.name, f"{bare:.2f}", f"{socket:.2f}", f"{socket - bare:.2f}", f"{empty['socket'][1]['p50']:.2f}",
-                f"{served:.2f}", f"{results[name]['client']['work']['p50']:.2f}",
+                case.name, f"{bare:.2f}", f"{socket:.2f}", f"{socket - bare:.2f}", f"{nothing['p50']:.2f}",
+                f"{results[name]['served'][1]['p50']:.2f}", f"{results[name]['client']['work']['p50']:.2f}",
                 _said(socket - bare < OVERHEAD_TARGET)]))
-    told = _OWN.format(cpu=empty["socket"][1]["client_cpu"], grpc_cpu=empty["served"][1]["client_cpu"])
+    told = _OWN.format(cpu=nothing["client_cpu"], grpc_cpu=results[EMPTY]["served"][1]["client_cpu"])
     return "\n".join([told, "", *lines])
 
 
