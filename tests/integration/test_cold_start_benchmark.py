@@ -36,4 +36,5 @@ def test_the_smoke_version_writes_its_table(tmp_path):
         assert re.fullmatch(r"item_id -?\d\.\d\d, title -?\d\.\d\d \|", row[10])
     entries = list(map(json.loads, output.with_suffix(".jsonl").read_text(encoding="utf-8").splitlines()))
     assert [f"{entry['result']['models']['aligned']['text']:.4f}" for entry in entries] == [rows[1][8], rows[3][8]]
-    assert "WARNING" not in done.stderr.split("next        ctrl serve")[1]
+    # After the last run; a run itself may warn, as of a model that the gate refuses.
+    assert "WARNING" not in done.stderr.split("next        ")[-1]
