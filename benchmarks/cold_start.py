@@ -76,10 +76,11 @@ def main() -> None:
     if not options.movielens and set(options.datasets) & set(_FOLDERS):
         parser.error("MovieLens needs --movielens DIR")
     told = {f.name for name in options.datasets for side in options.hide
-            for f in datasets.load(name).side(side) if f.text}
+            for f in datasets.load(name).side(side) if f.model and f.text}
     unknown = [name for name in options.text_only if name not in told]
     if unknown:
-        parser.error(f"--text-only {unknown[0]}: the texts of what is hidden tell of: {', '.join(sorted(told))}")
+        parser.error(f"--text-only {unknown[0]}: what both the ID model and the texts read of the hidden side is: "
+                     f"{', '.join(sorted(told))}")
     console.set_environment()
     from models.text_to_embedding import TextToEmbedding
 
