@@ -1,6 +1,7 @@
 """Measures what embeddings made from texts are worth to items and users without clicks.
 
-    python -m benchmarks.cold_start --movielens DIR --seeds 1 2 3 --text-only year genres
+    python -m benchmarks.cold_start --movielens DIR --datasets movielens-100k movielens-1m:1 --seeds 1 2 3 \\
+        --text-only year genres
 
 Hides a tenth of the items (and, apart, of the users) from training, trains by `ctrl run`
 and exports the model anew with rows for the hidden entries. `DIR` holds the official
@@ -20,12 +21,13 @@ import pathlib
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from benchmarks.cold_start_table import ROWS, table
-from benchmarks.command import RESULTS, shown_command
+from benchmarks.command import RESULTS, run, seeds_of, shown_command
 from benchmarks.journal import Journal
 from models.spec.dataset_spec import DatasetSpec
+from models.spec.errors import UserError
 from pipeline import console, datasets
 from pipeline.config import RunConfig
 
@@ -56,11 +58,12 @@ _MODELS = {"plain": "PlainTrainer", "aligned": "DistillationTrainer"}
 _REFUSED = 3
 
 
-def main() -> None:
-    """Entry point."""
+def main() -> int:
+    """Entry point. Returns the exit status: 0, or 2 for a user's error."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--movielens", metavar="DIR", help="folder that holds ml-100k and ml-1m")
-    parser.add_argument("--datasets", nargs="+", choices=list(KEYS), default=list(KEYS))
+    parser.add_argument("--datasets", nargs="+", default=list(KEYS), metavar="NAME[:SEEDS]",
+                        help=f"of {', '.join(KEYS)}; each with the seeds of --seeds, or with its own: movielens-1m:1")
     parser.add_argument("--hide", nargs="+", choices=("item", "user"), default=["item", "user"])
     parser.add_argument("--text-only", nargs="+", default=(), metavar="FEATURE",
                         help="measure also with those of these features that are the hidden side's in the texts alone, "
@@ -69,18 +72,25 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as for `ctrl run`")
     parser.add_argument("--smoke", action="store_true", help="2,000 rows of the sample, untrained language model")
     parser.add_argument("--output", type=pathlib.Path, default=RESULTS / "cold_start.md")
-    options = parser.parse_args()
+    return run("cold_start", _benchmark, parser.parse_args())
+
+
+def _benchmark(options: argparse.Namespace) -> None:
     if options.smoke:
         options.datasets, options.hide = ["sample"], ["item"]
         options.set += ["language_model=tiny-random", "training.batch_size=128", "alignment.batch_size=128"]
-    if not options.movielens and set(options.datasets) & set(_FOLDERS):
-        parser.error("MovieLens needs --movielens DIR")
-    told = {f.name for name in options.datasets for side in options.hide
+    seeds = seeds_of("--datasets", options.datasets, options.seeds)
+    unknown = [name for name in seeds if name not in KEYS]
+    if unknown:
+        raise UserError(f"--datasets {unknown[0]}: must be of {', '.join(KEYS)}")
+    if not options.movielens and seeds.keys() & _FOLDERS.keys():
+        raise UserError("MovieLens needs --movielens DIR")
+    told = {f.name for name in seeds for side in options.hide
             for f in datasets.load(name).side(side) if f.model and f.text}
     unknown = [name for name in options.text_only if name not in told]
     if unknown:
-        parser.error(f"--text-only {unknown[0]}: what both the ID model and the texts read of the hidden side is: "
-                     f"{', '.join(sorted(told))}")
+        raise UserError(f"--text-only {unknown[0]}: what both the ID model and the texts read of the hidden side is: "
+                        f"{', '.join(sorted(told))}")
     console.set_environment()
     from models.text_to_embedding import TextToEmbedding
 
@@ -91,18 +101,18 @@ def main() -> None:
         teachers="" if config.distillation.weight else ", here without teachers")
     journal = Journal(options.output.with_suffix(".jsonl"))
     results = []
-    for shown, spec, side in _logs(options):
+    for shown, spec, side in _logs(seeds, options):
         results.append((shown, side, {}))
         with tempfile.TemporaryDirectory() as folder:
-            for seed in options.seeds:
+            for seed in seeds[spec.name]:
                 results[-1][2][seed] = _known(spec, side, seed, options, journal, pathlib.Path(folder))
                 options.output.write_text(f"{header}\n{table(results)}\n", encoding="utf-8")
     print(options.output.read_text(encoding="utf-8"))
 
 
-def _logs(options) -> Iterator[tuple[str, DatasetSpec, str]]:
+def _logs(names: Iterable[str], options) -> Iterator[tuple[str, DatasetSpec, str]]:
     """What is measured: a dataset, as tables show it and as it is specified, and which side is hidden in it."""
-    for name, side in itertools.product(options.datasets, options.hide):
+    for name, side in itertools.product(names, options.hide):
         spec = datasets.load(name)
         yield name, spec, side
         only = [f.name for f in spec.side(side) if f.model and f.text and f.name in options.text_only]
@@ -250,4 +260,4 @@ def _newest(artifacts: pathlib.Path, pattern: str) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -53,6 +53,33 @@ def run(name: str, benchmark: Callable[[argparse.Namespace], None], options: arg
     return 0
 
 
+def seeds_of(option: str, given: Sequence[str], seeds: list[int]) -> dict[str, list[int]]:
+    """Name to its seeds, from `NAME` or `NAME:SEED,SEED`.
+
+    Args:
+        option: whose values these are, for the error.
+        given: the values.
+        seeds: of names without their own.
+
+    Raises:
+        UserError: a seed is not a number.
+
+    Example:
+
+    ```python
+    seeds_of("--backbones", ["autoint", "dcnv2:1,2"], [1, 2, 3])  # {"autoint": [1, 2, 3], "dcnv2": [1, 2]}
+    ```
+    """
+    found = {}
+    for value in given:
+        name, _, own = value.partition(":")
+        try:
+            found[name] = [int(seed) for seed in own.split(",")] if own else seeds
+        except ValueError:
+            raise UserError(f"{option} {value}: the seeds must be whole numbers, as {name}:1,2") from None
+    return found
+
+
 @contextlib.contextmanager
 def quiet_run(benchmark: str, options: argparse.Namespace, name: str) -> Iterator[tuple[RunLayout, pathlib.Path]]:
     """The layout of a dataset's runs and the path of the table; the frameworks' logs go to a file below the former.

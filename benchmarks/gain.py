@@ -27,7 +27,7 @@ import pathlib
 import sys
 from typing import TYPE_CHECKING
 
-from benchmarks.command import dataset_parser, quiet_run, run, shown_command
+from benchmarks.command import dataset_parser, quiet_run, run, seeds_of, shown_command
 from models.spec.dataset_spec import DatasetSpec
 from models.spec.errors import UserError
 from models.spec.split_rule import SplitRule
@@ -75,7 +75,8 @@ def _benchmark(options: argparse.Namespace) -> None:
     if options.tune < 0:
         raise UserError(f"--tune {options.tune}: must be 1 or more")
     tuned = _tuned(options.tuned) if options.tuned else {}
-    seeds = seeds_of(options.backbones, options.seeds or ([1, 2] if options.smoke else [1, 2, 3, 4, 5]))
+    seeds = seeds_of(
+        "--backbones", options.backbones, options.seeds or ([1, 2] if options.smoke else [1, 2, 3, 4, 5]))
     name = spec.name + (f"-{options.split}" if options.split else "")
     with quiet_run("gain", options, name) as (layout, output):
         # TFX takes 20 to 40 seconds to import, so wrong arguments have been refused before.
@@ -94,28 +95,6 @@ def _benchmark(options: argparse.Namespace) -> None:
             path.write_text(json.dumps({"trials": options.tune, "settings": tuned}, indent=1) + "\n", encoding="utf-8")
         gain.measure(seeds, tuned, options.control)
         _log.info("table %s", output)
-
-
-def seeds_of(backbones: list[str], seeds: list[int]) -> dict[str, list[int]]:
-    """Backbone to its seeds, from `NAME` or `NAME:SEED,SEED`.
-
-    Raises:
-        UserError: a seed is not a number.
-
-    Example:
-
-    ```python
-    seeds_of(["autoint", "dcnv2:1,2"], [1, 2, 3])  # {"autoint": [1, 2, 3], "dcnv2": [1, 2]}
-    ```
-    """
-    found = {}
-    for given in backbones:
-        name, _, own = given.partition(":")
-        try:
-            found[name] = [int(seed) for seed in own.split(",")] if own else seeds
-        except ValueError:
-            raise UserError(f"--backbones {given}: the seeds must be whole numbers, as {name}:1,2") from None
-    return found
 
 
 def with_split(spec: DatasetSpec, by: str | None) -> DatasetSpec:

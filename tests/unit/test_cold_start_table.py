@@ -1,5 +1,6 @@
 """The table of the benchmark of hidden items and users."""
 
+from benchmarks import cold_start
 from benchmarks.cold_start_table import table
 
 
@@ -17,3 +18,15 @@ def test_means_over_seeds_and_the_difference_to_the_better_of_each():
         "+0.0200 ± 0.0141 | item_id 0.25, title 0.50 |",
         "| sample | users | 3 | 1,200 (900) | plain | 1 | 0.5000 | 0.5000 | 0.2500 | -0.2500 | "
         "item_id 0.25, title 0.50 |"]
+
+
+def test_a_user_is_told_what_is_wrong(monkeypatch, capsys):
+    for arguments, words in (
+            (["--datasets", "movielens-1m:x"], "--datasets movielens-1m:x: the seeds must be whole numbers"),
+            (["--datasets", "sampel"], "--datasets sampel: must be of sample, movielens-100k, movielens-1m"),
+            (["--datasets", "movielens-1m"], "needs --movielens DIR"),
+            (["--datasets", "sample", "--text-only", "user_id"],
+             "--text-only user_id: what both the ID model and the texts read of the hidden side is: ")):
+        monkeypatch.setattr("sys.argv", ["cold_start", *arguments])
+        assert cold_start.main() == 2
+        assert words in capsys.readouterr().err

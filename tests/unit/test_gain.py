@@ -165,12 +165,6 @@ def test_the_split_can_be_cut_per_user():
         gain.with_split(SPEC, "user_time")
 
 
-def test_a_backbone_may_have_seeds_of_its_own():
-    assert gain.seeds_of(["autoint", "dcnv2:1,2"], [1, 2, 3]) == {"autoint": [1, 2, 3], "dcnv2": [1, 2]}
-    with pytest.raises(UserError, match="--backbones dcnv2:x: the seeds must be whole numbers, as dcnv2:1,2"):
-        gain.seeds_of(["dcnv2:x"], [1])
-
-
 def test_a_user_is_told_what_is_wrong(tmp_path, monkeypatch, capsys):
     for arguments, words in (
             (["--set", "distillation.weight=0"], "distillation.weight is 0"),
