@@ -8,7 +8,7 @@ and exports the model anew with rows for the hidden entries. `DIR` holds the off
 `ml-100k` and `ml-1m`. The result, whatever it is, is written to
 `benchmarks/results/cold_start.md`, and every training's to a JSONL file beside it as it comes:
 the same command goes on after a kill. A training takes as long as that of `ctrl run`; `--smoke`
-tries everything out on a part of the sample in two minutes.
+tries everything out on a part of the sample in minutes.
 """
 
 from __future__ import annotations

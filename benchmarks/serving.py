@@ -23,7 +23,7 @@ from models.spec.errors import UserError
 from pipeline import datasets
 from pipeline.config import RunConfig
 
-PARTS = ("latency", "overload", "soak", "peers")
+PARTS = ("latency", "overload", "soak", "pushes", "peers")
 _SERVING = pathlib.Path(__file__).parents[1] / "serving"
 _PEER_ROWS = 5_000
 _HEADING = """# Serving: {dataset}
@@ -50,6 +50,9 @@ _SOAK = """## Soak
 
 {minutes:g} minutes of the same mixture at half the sustained rate; a copy of the version is pushed under a new number
 every two minutes, or, of a short soak, every third of it."""
+_PUSHES = """## Many versions
+
+One version replaced by the next, {count} times in a row; memory when the new one has answered and the old one is gone."""
 _PEERS = """## Beside other libraries
 
 AutoInt over the same fields, of the same sizes, with initial weights, on the same rows ({log}). Other libraries predict
@@ -68,13 +71,15 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3, help="default 3")
     parser.add_argument("--overload-seconds", type=float, default=20, help="default 20")
     parser.add_argument("--soak-minutes", type=float, default=10, help="default 10")
+    parser.add_argument("--pushes", type=int, default=40, help="versions one after another (default 40)")
     parser.add_argument("--peers", type=pathlib.Path, default=pathlib.Path(".peers"), metavar="FOLDER",
                         help="environments of the other libraries; made where absent")
     parser.add_argument("--python", default="python3.11", help="what they are made of")
     options = parser.parse_args()
     if options.smoke:
         options.requests, options.rounds, options.overload_seconds, options.soak_minutes = 10, 1, 2, 0.2
-    for name in ("requests", "rounds", "overload_seconds", "soak_minutes"):
+        options.pushes = 2
+    for name in ("requests", "rounds", "overload_seconds", "soak_minutes", "pushes"):
         if getattr(options, name) <= 0:
             parser.error(f"--{name.replace('_', '-')} is {getattr(options, name)}; it must be more than 0")
     if options.movielens:
@@ -89,7 +94,7 @@ def _benchmark(options: argparse.Namespace) -> None:
     present = _peers(options) if "peers" in options.parts else []
     with quiet_run("serving", options, spec.name) as (layout, output), tempfile.TemporaryDirectory() as folder:
         # TFX takes 20 to 40 seconds to import, so wrong arguments have been refused before.
-        from benchmarks import serving_latency, serving_overload, serving_table
+        from benchmarks import serving_latency, serving_overload, serving_pushes, serving_table
         from benchmarks.journal import Journal
         from benchmarks.report import machine
         from benchmarks.serving_case import CANDIDATES
@@ -117,6 +122,9 @@ def _benchmark(options: argparse.Namespace) -> None:
             if "soak" in options.parts:
                 parts += [_SOAK.format(minutes=options.soak_minutes),
                           serving_table.soak(serving_overload.soak(setup, options.soak_minutes))]
+            if "pushes" in options.parts:
+                parts += [_PUSHES.format(count=options.pushes),
+                          serving_table.pushes(serving_pushes.pushes(setup, options.pushes))]
         if "peers" in options.parts:
             parts += _beside_peers(options, journal, task, pathlib.Path(folder, "ids"), present)
         output.parent.mkdir(parents=True, exist_ok=True)

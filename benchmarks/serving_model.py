@@ -65,10 +65,13 @@ class ServingModel:
         shapes = [shape for name, shape in reader.get_variable_to_shape_map().items() if "student_weights" in name]
         return sum(int(tf.TensorShape(shape).num_elements()) for shape in shapes)
 
+    def versions(self) -> list[int]:
+        """Numbers of the versions that are there."""
+        return [int(p.name) for p in self.directory.parent.iterdir() if p.name.isdecimal()]
+
     def push(self) -> int:
         """Copies the version under the next number, and returns that."""
-        numbers = [int(p.name) for p in self.directory.parent.iterdir() if p.name.isdecimal()]
-        number = max(numbers) + 1
+        number = max(self.versions()) + 1
         # Renamed into place, as the Pusher does it.
         copy = self.directory.parent / f"copy-{number}"
         shutil.copytree(self.directory, copy)

@@ -77,6 +77,19 @@ def soak(result: Mapping) -> str:
         *_head(("minute", "MiB")), *(_line([f"{at:.4g}", f"{mib:,.0f}"]) for at, mib in result["memory"])])
 
 
+def pushes(result: Mapping) -> str:
+    """What memory a server holds that replaced its version many times."""
+    memory = result["memory"]
+    last = len(memory) - 1
+    shown = sorted({n for n in (0, 1, 2, 5, last) if n <= last} | set(range(10, last, 10)))
+    half = (memory[last] - memory[last // 2]) / max(1, last - last // 2)
+    return "\n".join([
+        f"{result['answers']:,} requests answered meanwhile, none failed. Of the later half of the replacements, each "
+        f"left {half:+.1f} MiB behind in the mean.", "",
+        *_head(("versions replaced", "MiB", "more than at first")),
+        *(_line([n, f"{memory[n]:,.0f}", f"{memory[n] / memory[0] - 1:+.1%}"]) for n in shown)])
+
+
 def _rise(found: float | None) -> str:
     return "– (too few looks)" if found is None else f"{found:+.2f} MiB a minute"
 

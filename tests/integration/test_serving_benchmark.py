@@ -31,7 +31,8 @@ def test_the_smoke_version_writes_its_table_and_goes_on_from_its_journal(tmp_pat
     assert "A smoke run: its figures mean nothing" in text
     assert "exported by this benchmark: autoint with its initial weights" in text
     headings = re.findall("^## .*", text, re.M)
-    assert headings == ["## Latency and throughput", "## Overload", "## Soak", "## Beside other libraries"]
+    assert headings == ["## Latency and throughput", "## Overload", "## Soak", "## Many versions",
+                        "## Beside other libraries"]
     cells = re.findall(
         r"^\| (.*) \| (bare, )?(\d+) (?:client|thread)s? \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|", text, re.M)
     assert sum(not bare for _, bare, *_ in cells) == 9 * 3
@@ -39,11 +40,13 @@ def test_the_smoke_version_writes_its_table_and_goes_on_from_its_journal(tmp_pat
     assert "| any other failure | 0.0% | none: yes |" in text
     # Whether there are any is for the benchmark to say: on a busy machine a push may hold requests up.
     assert re.search(r"failures: [\d,]+ \(target: none: (yes|no)\)", text) and "Versions pushed meanwhile: 2" in text
+    assert re.search(r"^\| 0 \| [\d,]+ \| \+0.0% \|\n\| 1 \| .*\n\| 2 \| ", text, re.M)
     assert "Not installed, and left out: FuxiCTR, DeepCTR-Torch." in text
     assert len(re.findall(r"^\| this project, (?:gRPC|bare), ", text, re.M)) == 4 * 3
     journal = tmp_path / "serving.jsonl"
     kept = journal.read_text(encoding="utf-8")
-    assert {json.loads(line)["part"] for line in kept.splitlines()} == {"latency", "overload", "soak", "peers"}
+    assert {json.loads(line)["part"] for line in kept.splitlines()} == {
+        "latency", "overload", "soak", "pushes", "peers"}
     again = _run(tmp_path, "--parts", "overload")
     assert again.returncode == 0, again.stdout + again.stderr
     assert journal.read_text(encoding="utf-8") == kept

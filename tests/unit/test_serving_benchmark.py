@@ -148,6 +148,16 @@ def test_the_soak():
     assert "first minute: – (too few looks);" in serving_table.soak({**result, "slope": None})
 
 
+def test_many_versions():
+    lines = serving_table.pushes({"memory": [800.0, 816.0, 820.0, 824.0, 825.0], "answers": 1234}).splitlines()
+    assert lines[0] == (
+        "1,234 requests answered meanwhile, none failed. Of the later half of the replacements, each left +2.5 MiB "
+        "behind in the mean.")
+    assert lines[-4:] == ["| 0 | 800 | +0.0% |", "| 1 | 816 | +2.0% |", "| 2 | 820 | +2.5% |", "| 4 | 825 | +3.1% |"]
+    many = serving_table.pushes({"memory": [800.0] * 31, "answers": 1}).splitlines()
+    assert [line.split(" | ")[0] for line in many[4:]] == [f"| {n}" for n in (0, 1, 2, 5, 10, 20, 30)]
+
+
 def _by_rows(*times):
     return {rows: _cell(p50) for rows, p50 in zip((1, 100, 500), times)}
 
