@@ -52,7 +52,8 @@ _SOAK = """## Soak
 every two minutes, or, of a short soak, every third of it."""
 _PUSHES = """## Many versions
 
-One version replaced by the next, {count} times in a row; memory when the new one has answered and the old one is gone."""
+One version replaced by the next, {count} times in a row; memory when the new one has answered and the old one is
+gone."""
 _PEERS = """## Beside other libraries
 
 AutoInt over the same fields, of the same sizes, with initial weights, on the same rows ({log}). Other libraries predict

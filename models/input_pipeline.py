@@ -51,8 +51,8 @@ def make_dataset(
         text_tables: tables by side or history; each `<name>_text_key` becomes
             `<name>_text_index`, int32, a row of the table's vectors. Absent, text keys
             are left out, and not even parsed.
-        tokenize: makes `token_ids` [batch, tokens] of a batch's `row_sentence`; see
-            `SentenceTokenizer`. Absent, sentences are left out likewise.
+        tokenize: makes `token_ids` [batch, tokens] of a batch's `row_sentence`, string
+            [batch, sides]; see `SentenceTokenizer`. Absent, sentences are left out likewise.
         keep: says which of some rows, serialized, are read: string [n] to bool [n].
         with_records: whether the features hold the serialized rows too, `_record`,
             string [batch].

@@ -70,7 +70,8 @@ def preprocessing_fn(inputs: Tensors, custom_config: Mapping) -> dict[str, tf.Te
             outputs[key] = _padded(newest, newest.values, feature.max_length)
     else:
         sentences = [_first(_input(inputs, f"{side}_sentence"), "") for side in spec.text_sides]
-        outputs[ROW_SENTENCE] = tf.strings.join(sentences, separator=" ")
+        # Apart, so that each can be cut to its share of the tokens.
+        outputs[ROW_SENTENCE] = tf.stack(sentences, axis=1)
     return outputs
 
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from models import alignment_snapshot, distribution, training
 from models.alignment_model import AlignmentModel
+from models.preprocessing import FROZEN
 from pipeline.run_fns import daily
 from pipeline.run_fns.stage import Stage
 from pipeline.settings.alignment import Alignment
@@ -49,6 +50,8 @@ def compile_alignment(model: AlignmentModel, options: Alignment, steps: int,
 def train(stage: Stage) -> AlignmentModel:
     """Aligns both models, and keeps how they saw one validation batch before and after, where one replica trains."""
     options = stage.config.alignment
+    if stage.config.text_mode != FROZEN:
+        stage.tell_of_cut_sentences()
     with stage.scope():
         model = new_alignment_model(stage)
         daily.start_alignment(stage, model)

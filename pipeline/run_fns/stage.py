@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
@@ -33,6 +34,8 @@ from pipeline.config import RunConfig
 _log = logging.getLogger("ctrl.train")
 # Steps between two saves within an epoch, at least: a save costs some steps' time.
 _SAVE_EVERY = 200
+# Rows whose sentences are measured.
+_LOOKED_AT = 1_000
 
 
 class Stage:
@@ -279,6 +282,17 @@ class Stage:
             self.dataset("train", batch_size, training_order=True, text=text, **rows),
             self.dataset("validation", options.batch_size, text=text),
             epochs=epochs, monitor="val_auc", mode="max", patience=options.patience)
+
+    def tell_of_cut_sentences(self) -> None:
+        """A line of progress where the first rows' sentences have more tokens than are read."""
+        rows = input_pipeline.make_dataset(
+            self.files("train"), self.tft_output.transformed_feature_spec(), _LOOKED_AT, tokenize=tf.identity)
+        lengths = self._tokenize.lengths(next(iter(rows))[0][input_pipeline.TOKEN_IDS])
+        cut = np.mean(lengths > self.config.max_tokens)
+        if cut:
+            self.progress(
+                f"max_tokens {self.config.max_tokens} cuts {cut:.1%} of the first {len(lengths):,} rows' sentences, of "
+                f"{np.median(lengths):.0f} tokens in the median and {lengths.max():,} at most")
 
     def progress(self, line: str) -> None:
         """Shows one line of progress."""

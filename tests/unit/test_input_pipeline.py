@@ -14,7 +14,7 @@ SPEC = {
     "watched": tf.io.FixedLenFeature([2], tf.int64),
     "item_text_key": tf.io.FixedLenFeature([], tf.int64),
     "watched_text_key": tf.io.FixedLenFeature([2], tf.int64),
-    "row_sentence": tf.io.FixedLenFeature([], tf.string),
+    "row_sentence": tf.io.FixedLenFeature([2], tf.string),
     "label": tf.io.FixedLenFeature([], tf.int64),
 }
 
@@ -26,7 +26,7 @@ def example(row: int) -> bytes:
     return tf.train.Example(features=tf.train.Features(feature={
         "id": ints(row), "watched": ints(row, 0), "item_text_key": ints(100 + row % 2),
         "watched_text_key": ints(101, 0), "label": ints(row % 2),
-        "row_sentence": tf.train.Feature(bytes_list=tf.train.BytesList(value=[f"user {row}".encode()]))}
+        "row_sentence": tf.train.Feature(bytes_list=tf.train.BytesList(value=[f"user {row}".encode(), b"item"]))}
     )).SerializeToString(deterministic=True)
 
 
@@ -108,12 +108,12 @@ def test_text_keys_become_rows_of_the_tables(files):
 
 def test_sentences_become_tokens(files):
     model = LanguageModel.load("tiny-random")
-    dataset = make_dataset(files, SPEC, 10, tokenize=SentenceTokenizer(model.tokenizer, 5))
+    dataset = make_dataset(files, SPEC, 10, tokenize=SentenceTokenizer(model.tokenizer, 9))
     features = [features for features, _ in dataset]
     assert set(features[0]) == {"id", "watched", "token_ids"}
-    assert dataset.element_spec[0]["token_ids"].shape.as_list() == [None, 5]
+    assert dataset.element_spec[0]["token_ids"].shape.as_list() == [None, 9]
     tokens = np.concatenate([batch["token_ids"] for batch in features])
-    np.testing.assert_array_equal(tokens, model.tokenize([f"user {row}" for row in range(ROWS)], 5))
+    np.testing.assert_array_equal(tokens, model.tokenize([f"user {row} item" for row in range(ROWS)], 9))
 
 
 def test_no_files_are_an_error():

@@ -76,3 +76,21 @@ def test_text_reads_as_the_family_s_own_tokenizer_reads_it():
     accented, plain = pieces("albert")
     assert "<unk>" not in accented and accented[:len(plain) - 1] == plain[:-1]
     assert plain[0] == "[CLS]" and plain[-1] == "[SEP]" and "".join(plain[1:-1]) == "▁red▁lamp"
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta", "albert"])
+def test_of_several_sentences_the_longest_is_cut_first(family):
+    tokens = tokenizer(family)
+    sentences = tf.constant([["red lamp red lamp red lamp", "a lamp"], ["red", ""]])
+    joined = tf.constant(["red lamp red lamp red lamp a lamp", "red "])
+    whole = SentenceTokenizer(tokens, 64)
+    np.testing.assert_array_equal(whole(sentences), whole(joined))
+    lengths = whole.lengths(sentences)
+    np.testing.assert_array_equal(lengths, np.sum(whole(sentences) != tokens.pad_token_id, axis=1))
+
+    item = whole.lengths(tf.constant(["x a lamp"]))[0] - whole.lengths(tf.constant(["x"]))[0]
+    length = int(lengths[0])
+    (row, _), (cut, _) = whole(sentences).numpy(), SentenceTokenizer(tokens, length - 1)(sentences).numpy()
+    # All of the second sentence and the last token, and what comes before but for one token.
+    np.testing.assert_array_equal(cut[-item - 1:], row[length - item - 1:length])
+    np.testing.assert_array_equal(cut[:-item - 1], row[:length - item - 2])

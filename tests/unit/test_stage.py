@@ -3,6 +3,8 @@ from types import SimpleNamespace
 import pytest
 import tensorflow as tf
 
+from models.language_model import LanguageModel
+from models.sentence_tokenizer import SentenceTokenizer
 from models.spec.errors import UserError
 from pipeline.run_fns.stage import Stage
 
@@ -38,3 +40,29 @@ def test_all_devices_get_equal_numbers_of_rows():
     assert [stage.batch_size(10, 100), stage.batch_size(64, 100), stage.batch_size(64, 7)] == [8, 64, 4]
     with pytest.raises(UserError, match="student: a batch of 3 rows is too small for 4 devices"):
         stage.batch_size(64, 3)
+
+
+def test_a_user_is_told_how_many_sentences_are_cut(tmp_path, monkeypatch):
+    path = str(tmp_path / "rows.gz")
+    sentences = [("red lamp", "kettle"), ("red " * 9, "kettle")]
+    with tf.io.TFRecordWriter(path, "GZIP") as writer:
+        for row in sentences:
+            writer.write(tf.train.Example(features=tf.train.Features(feature={
+                "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[1])),
+                "row_sentence": tf.train.Feature(bytes_list=tf.train.BytesList(value=[s.encode() for s in row]))},
+            )).SerializeToString())
+    stage = object.__new__(Stage)
+    stage.tft_output = SimpleNamespace(transformed_feature_spec=lambda: {
+        "label": tf.io.FixedLenFeature([], tf.int64), "row_sentence": tf.io.FixedLenFeature([2], tf.string)})
+    told = []
+    monkeypatch.setattr(stage, "files", lambda split: [path], raising=False)
+    monkeypatch.setattr(stage, "progress", told.append, raising=False)
+    tokenizer = LanguageModel.tokenizer_of("tiny-random")
+    lengths = sorted(SentenceTokenizer(tokenizer, 8).lengths(tf.constant(sentences)).tolist())
+    for max_tokens in lengths:
+        stage.config = SimpleNamespace(max_tokens=max_tokens)
+        stage._tokenize = SentenceTokenizer(tokenizer, max_tokens)
+        stage.tell_of_cut_sentences()
+    # The greater of both numbers cuts none.
+    assert told == [f"max_tokens {lengths[0]} cuts 50.0% of the first 2 rows' sentences, of {sum(lengths) / 2:.0f} "
+                    f"tokens in the median and {lengths[1]} at most"]
