@@ -46,9 +46,11 @@ Written by `{command}`; {machine}.
 - **Settings**: {tuning}
 
 Mean ± standard deviation over seeds, on the test split, by scikit-learn; *difference* to the plain backbone of the same
-seed, mean over seeds; *p* of a two-sided paired t-test (not corrected for the number of tests). Training stops on the
-validation AUC; nothing is chosen on the test split. The teacher is that of the distilled student; it reads the text
-and is not served. "Plain + distilled", where it was asked for, is the control: teachers that are plain backbones."""
+seed, mean over seeds; *p* of a two-sided paired t-test (not corrected for the number of tests; with two seeds it has
+one degree of freedom, and means little). Training stops on the validation AUC; nothing is chosen on the test split.
+The teacher is that of the distilled student{folds}; it reads the text and is not
+served. "Plain + distilled", where it was asked for, is the control: teachers that are plain backbones."""
+_FOLDS = ", the mean logit of {folds} models that each left a fold of the rows out: an ensemble beside single models"
 
 
 def main() -> int:
@@ -132,7 +134,8 @@ def _heading(options: argparse.Namespace, data: PreparedData, config: RunConfig,
         tuning = "tuned, by an earlier search; see below." if options.tuned else "as configured, not tuned."
     return _HEADING.format(
         dataset=data.spec.name, command=shown_command("benchmarks.gain", sys.argv[1:]), machine=machine(),
-        facts=facts(data, config, seeds, options.smoke), tuning=tuning)
+        facts=facts(data, config, seeds, options.smoke), tuning=tuning,
+        folds=_FOLDS.format(folds=config.distillation.folds) if config.distillation.folds > 1 else "")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.arms import ARMS, CONTROL, NOT_READ, Arms
-from benchmarks.gain_table import slice_table, table
+from benchmarks.gain_table import slice_table, table, targets
 from benchmarks.journal import Journal
 from benchmarks.prepared_data import PreparedData
 from benchmarks.search import SEED, candidates, with_settings
@@ -120,7 +120,10 @@ class Gain:
         return result
 
     def _write(self, tuned: dict[str, dict[str, dict]]) -> None:
-        parts = [self._heading, table(self._results), _SLICES, slice_table(self._results)]
+        parts = [self._heading, table(self._results)]
+        if self._data.spec.name == "movielens-1m":
+            parts.append(targets(self._results))
+        parts += [_SLICES, slice_table(self._results)]
         if tuned:
             parts += [_TUNED, "\n".join(_tuned_lines(tuned))]
         self._output.parent.mkdir(parents=True, exist_ok=True)

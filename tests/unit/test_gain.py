@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks import gain, gain_runner
-from benchmarks.gain_table import difference, slice_table, table
+from benchmarks.gain_table import difference, slice_table, table, targets
 from benchmarks.journal import Journal
 from benchmarks.search import SPACE, candidates, with_settings
 from benchmarks.slices import Slices, entity, rare_and_new
@@ -76,6 +76,14 @@ def test_the_tables():
     assert slice_table(results).splitlines()[2:] == [
         "| autoint | new items | 2 | plain | – | – | – |",
         "| autoint | new items | 2 | aligned + distilled | – | – | – |"]
+
+
+def test_the_targets_are_the_student_s():
+    results = {"autoint": {"plain": _runs(0.80, 0.82), "distilled": _runs(0.81, 0.83), "teacher": _runs(0.9)},
+               "dcnv2": {"plain": _runs(0.83), "distilled": _runs(0.838)}, "deepfm": {"plain": _runs(0.8)}}
+    assert targets(results).splitlines() == [
+        "Targets, of the paper's: the student at least +0.0086 AUC over its own backbone, and above 0.8376 in absolute "
+        "terms.", "", "* autoint: yes (+0.0100); no (0.8200).", "* dcnv2: no (+0.0080); yes (0.8380)."]
 
 
 def test_the_journal_survives_a_kill_in_the_middle_of_a_line(tmp_path):
