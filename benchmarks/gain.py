@@ -43,14 +43,14 @@ _HEADING = """# Gain of alignment and distillation: {dataset}
 Written by `{command}`; {machine}.
 
 {facts}
+- **Teacher**: the distilled student's{folds}; it reads the text and is not served.
 - **Settings**: {tuning}
 
 Mean ± standard deviation over seeds, on the test split, by scikit-learn; *difference* to the plain backbone of the same
 seed, mean over seeds; *p* of a two-sided paired t-test (not corrected for the number of tests; with two seeds it has
 one degree of freedom, and means little). Training stops on the validation AUC; nothing is chosen on the test split.
-The teacher is that of the distilled student{folds}; it reads the text and is not
-served. "Plain + distilled", where it was asked for, is the control: teachers that are plain backbones."""
-_FOLDS = ", the mean logit of {folds} models that each left a fold of the rows out: an ensemble beside single models"
+"Plain + distilled", where it was asked for, is the control: teachers that are plain backbones."""
+_FOLDS = ", the mean logit of {folds} models that each left a fold of the rows out, an ensemble"
 
 
 def main() -> int:

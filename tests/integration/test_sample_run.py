@@ -1,5 +1,6 @@
 """The built-in sample, all the way from the log to an answer over gRPC."""
 
+import collections
 import csv
 import json
 import pathlib
@@ -103,6 +104,17 @@ def test_the_auc_is_that_of_the_pushed_model_on_the_test_split(root, summary, ve
     positive, negative = scores[labels == 1], scores[labels == 0]
     auc = (positive[:, None] > negative[None]).mean() + (positive[:, None] == negative[None]).mean() / 2
     assert summary["student"]["overall"]["auc"] == pytest.approx(auc, abs=1e-3)
+
+
+def test_the_student_s_graph_is_the_plain_backbone_s(run, root):
+    def operations(trainer):
+        (path,) = (root / "sample-smoke" / "artifacts" / trainer / "model").glob("*/Format-Serving")
+        graph = tf.saved_model.load(str(path)).signatures["serving_default"].graph.as_graph_def()
+        return collections.Counter(
+            node.op for nodes in (graph.node, *(f.node_def for f in graph.library.function)) for node in nodes)
+
+    student = operations("DistillationTrainer")
+    assert student["MatMul"] > 0 and student == operations("PlainTrainer")
 
 
 def test_the_exported_graph_is_pure_id_and_small(version):
