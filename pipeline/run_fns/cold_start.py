@@ -1,4 +1,4 @@
-"""Rows for entries without clicks, made from their texts and added to the student at export."""
+"""Rows for entries with no or few clicks, made from their texts and added to the student at export."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def from_log(stage: Stage, student: CTRModel) -> CatalogueRows:
 
     Known are the values with a row of their own. Of the others, seen in training fewer
     times than the feature's `min_count` or in another split only, the text is read but
-    no label.
+    no label. Of the known ones those with `few_rows` rows or less get a row like them.
 
     Args:
         stage: its files are textualised examples in frozen mode.
@@ -70,10 +70,11 @@ def from_log(stage: Stage, student: CTRModel) -> CatalogueRows:
             ids = {value: 1 + i for i, value in enumerate(stage.vocabulary(name))}
             known = [value for value in entries.counts if value in ids]
             unknown = sorted(set(entries.counts) - set(known))
+            few = sorted(value for value in known if entries.counts[value] <= stage.config.cold_start.few_rows)
             if result.fit(name, vectors(known), rows_of(student, name)[[ids[value] for value in known]],
                           np.array([entries.counts[value] for value in known])):
-                result.add(name, unknown, vectors(unknown))
-            stage.progress(_outcome(name, result, len(unknown)))
+                result.add(name, unknown + few, vectors(unknown + few))
+            stage.progress(_outcome(name, result, len(unknown), len(few)))
     return result
 
 
@@ -104,10 +105,11 @@ def add_catalogue(stage: Stage, rows: CatalogueRows, catalogue: Catalogue) -> No
         rows.add(name, made, vectors[[first[value] for value in made]])
 
 
-def _outcome(name: str, rows: CatalogueRows, unknown: int) -> str:
+def _outcome(name: str, rows: CatalogueRows, unknown: int, few: int) -> str:
     if name not in rows.mappings:
         return f"{name}: too few values are known well enough to learn from; {unknown:,} new ones share a row"
     explained = rows.mappings[name].explained
     if not rows.can_add(name):
         return f"{name}: texts explain nothing of its rows ({explained:.1%}); {unknown:,} new values share a row"
-    return f"{name}: texts explain {explained:.1%} of its rows; {len(rows.rows[name]):,} new values got one"
+    return (f"{name}: texts explain {explained:.1%} of its rows; {len(rows.rows[name]) - few:,} new values got one"
+            + (f", {few:,} with few rows another" if few else ""))

@@ -15,6 +15,7 @@ from models.spec.dataset_spec import DatasetSpec
 from models.text_table import TextTable
 from pipeline.catalogue import Catalogue
 from pipeline.run_fns import cold_start
+from pipeline.settings.cold_start import ColdStart
 
 SPEC = DatasetSpec.parse(
     """
@@ -36,7 +37,8 @@ class Stage:
     def __init__(self, folder):
         random = np.random.default_rng(0)
         self.spec = SPEC
-        self.config = types.SimpleNamespace(max_tokens=16, text_form="prose", model_name="films")
+        self.config = types.SimpleNamespace(
+            max_tokens=16, text_form="prose", model_name="films", cold_start=ColdStart())
         self.lines = []
         self.progress = self.lines.append
         self.vectors = random.normal(size=(FILMS + 2, WIDTH)).astype("float32")
@@ -89,6 +91,21 @@ def test_the_logs_unknown_entries_get_the_rows_that_their_texts_tell(stage):
     assert stage.lines.pop() == "film_id: texts explain 100.0% of its rows; 2 new values got one"
 
 
+def test_known_entries_with_few_rows_may_get_another(stage, monkeypatch, tmp_path):
+    # Films 0 to 2 have three rows of training, the others six.
+    files = {"train": _write(tmp_path / "train.gz", [*range(FILMS)] * 3 + [*range(3, FILMS)] * 3),
+             "validation": stage.files("validation")}
+    monkeypatch.setattr(stage, "_files", files)
+    for few_rows, expected in ((2, ["f41"]), (3, ["f0", "f1", "f2", "f41"])):
+        monkeypatch.setattr(stage.config, "cold_start", ColdStart(few_rows=few_rows))
+        rows = cold_start.from_log(stage, stage.student).rows["film_id"]
+        assert sorted(rows) == expected
+    np.testing.assert_allclose(rows["f1"], stage.told[1], atol=0.05)
+    assert stage.lines.pop() == (
+        "film_id: texts explain 100.0% of its rows; 1 new values got one, 3 with few rows another")
+    stage.lines.pop()
+
+
 def test_where_texts_explain_nothing_nothing_is_filled(stage):
     table = stage.student.embedding.tables["film_id"]
     before = np.asarray(table)
@@ -129,7 +146,8 @@ def test_the_stage_exports_the_student_with_its_new_rows(stage, monkeypatch, tmp
     runs = [tmp_path / "1", tmp_path / "2"]
     for run, base_run, text in ((runs[0], None, None), (runs[1], runs[0], "film_id,price\nf1,2\nnew,5\n,1\n")):
         catalogue.write_text(text or "", encoding="utf-8")
-        stage.config.cold_start = types.SimpleNamespace(catalogue=str(catalogue) if text else None, side="item")
+        monkeypatch.setattr(
+            stage.config, "cold_start", ColdStart(catalogue=str(catalogue) if text else None, side="item"))
         cold_start.run_fn(types.SimpleNamespace(
             custom_config={"base_run": base_run and str(base_run)}, model_run_dir=str(run), serving_model_dir="out"))
     first, second = (catalogue["film_id"] for catalogue, _ in exported)
