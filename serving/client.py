@@ -18,8 +18,9 @@ class PredictClient:
     """Asks a server for click probabilities: ours, or a stock TF Serving.
 
     One connection is kept and reused. A call that meets UNAVAILABLE (a server that is
-    restarting) is tried up to five times with exponential backoff inside its deadline.
-    May be used by several threads at once.
+    restarting) is tried up to five times, whatever its size, the last after about two thirds
+    of the timeout, but after 21 s at most: at the default timeout a server may be away for
+    five seconds. May be used by several threads at once.
 
     Args:
         target: `host:port`.

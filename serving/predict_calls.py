@@ -19,21 +19,12 @@ from serving.signature_names import DEFAULT, ITEM, RANK_TOP_K, TOP_K
 INDEX = "index"
 PROBABILITY = "probability"
 _EXAMPLES = "examples"
-# Retries and their backoff are gRPC's own, by its service configuration.
-_RETRIES = {
-    "methodConfig": [
-        {
-            "name": [{}],
-            "retryPolicy": {
-                "maxAttempts": 5,
-                "initialBackoff": "0.1s",
-                "maxBackoff": "1s",
-                "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE"],
-            },
-        }
-    ],
-}
+# Tries of a call that meets UNAVAILABLE; gRPC makes no more than five.
+_TRIES = 5
+_BACKOFF_FACTOR = 4
+# Of the largest message there can be. gRPC does not send a request again that is larger than this bound, and by default
+# that is 256 KiB.
+_RETRIED_BYTES = (1 << 31) - 1
 _LOOPBACK = ("127.", "localhost:", "[::1]:")
 
 
@@ -94,11 +85,13 @@ class PredictCalls:
             api: `grpc`, or `grpc.aio`.
         """
         options = [
-            ("grpc.service_config", json.dumps(_RETRIES)),
+            ("grpc.service_config", json.dumps(retries(self.timeout))),
+            ("grpc.per_rpc_retry_buffer_size", _RETRIED_BYTES),
             # A proxy that the environment names cannot reach a server on this machine.
             ("grpc.enable_http_proxy", int(not self.target.startswith(_LOOPBACK))),
             ("grpc.initial_reconnect_backoff_ms", 100),
-            ("grpc.min_reconnect_backoff_ms", 100),
+            # What a connection may take to come about; a restarted server that hangs gets another one then.
+            ("grpc.min_reconnect_backoff_ms", 2000),
             ("grpc.max_reconnect_backoff_ms", 1000),
         ]
         if self._tls is None:
@@ -177,3 +170,26 @@ class PredictCalls:
             request.model_spec.version_label = self._version_label
         request.output_filter.extend(outputs)
         return request
+
+
+def retries(timeout: float) -> dict:
+    """gRPC's service configuration: the last try comes after two thirds of the timeout, but after 21 s at most.
+
+    The second comes soon, for a short interruption; the last leaves time to a server that restarts. With gRPC's jitter
+    of a fifth there is time left for its answer. No backoff may be less than a millisecond.
+    """
+    first = max(0.001, min(0.25, timeout / 128))
+    return {
+        "methodConfig": [
+            {
+                "name": [{}],
+                "retryPolicy": {
+                    "maxAttempts": _TRIES,
+                    "initialBackoff": f"{first:.6f}s",
+                    "maxBackoff": f"{first * _BACKOFF_FACTOR ** (_TRIES - 2):.6f}s",
+                    "backoffMultiplier": _BACKOFF_FACTOR,
+                    "retryableStatusCodes": ["UNAVAILABLE"],
+                },
+            }
+        ],
+    }

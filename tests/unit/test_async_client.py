@@ -72,12 +72,13 @@ def test_a_cancelled_call_is_cancelled_at_the_server():
 
 
 def test_unavailable_is_tried_again():
+    # More than gRPC sends again by default.
     with StubServer(unavailable=3) as server:
-        assert _asked(server, lambda client: client.predict([b"abc"])).tolist() == [3.0]
+        assert _asked(server, lambda client: client.predict([b"x" * (300 << 10)]), timeout=2.0).tolist() == [300 << 10]
         assert len(server.requests) == 4
     with StubServer(unavailable=99) as server:
         with pytest.raises(UserError, match="restarting"):
-            _asked(server, lambda client: client.predict([b"abc"]))
+            _asked(server, lambda client: client.predict([b"abc"]), timeout=1.0)
         assert len(server.requests) == 5
 
 

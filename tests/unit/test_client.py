@@ -1,11 +1,10 @@
 """The client: rows, messages, errors, and a real server at the other end."""
 
 import json
+import socket
 import subprocess
 import sys
-from concurrent import futures
 
-import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -17,6 +16,7 @@ from serving import wire
 from serving.client import PredictClient
 from serving.file_requests import predict_file, rank_file
 from serving.model_config import ModelConfig
+from serving.predict_calls import retries
 from serving.render import render
 from serving.request_tensors import numbers
 from serving.rows import read_rows, to_example
@@ -284,15 +284,13 @@ def test_the_servers_reason_is_told(target):
 
 
 def _free_port():
-    server = grpc.server(futures.ThreadPoolExecutor(1))
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.stop(None).wait()
-    return port
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return found.getsockname()[1]
 
 
 def test_nothing_listens():
     target = f"127.0.0.1:{_free_port()}"
-    with PredictClient(target, "books", timeout=5.0) as client, pytest.raises(UserError) as caught:
+    with PredictClient(target, "books", timeout=1.0) as client, pytest.raises(UserError) as caught:
         client.predict([b""])
     assert target in str(caught.value)
     assert "ctrl serve" in str(caught.value)
@@ -305,16 +303,44 @@ def test_a_proxy_is_not_asked_for_this_machine(target, monkeypatch):
 
 
 def test_unavailable_is_tried_again():
-    with StubServer(unavailable=3) as server, PredictClient(server.target, "books") as client:
+    with StubServer(unavailable=3) as server, PredictClient(server.target, "books", timeout=2.0) as client:
         assert client.predict([b"abc"]).tolist() == [3.0]
         assert len(server.requests) == 4
 
 
+@pytest.mark.parametrize("size", [300 << 10, 3 << 20])
+def test_a_large_request_is_tried_again_too(size):
+    with StubServer(unavailable=1) as server, PredictClient(server.target, "books") as client:
+        assert client.predict([b"x" * size]).tolist() == [size]
+        assert len(server.requests) == 2
+
+
 def test_unavailable_for_good_is_told_after_five_tries():
-    with StubServer(unavailable=99) as server, PredictClient(server.target, "books") as client:
+    with StubServer(unavailable=99) as server, PredictClient(server.target, "books", timeout=1.0) as client:
         with pytest.raises(UserError, match="restarting"):
             client.predict([b""])
         assert len(server.requests) == 5
+
+
+@pytest.mark.parametrize(("timeout", "waits"), [
+    (10.0, [0.078125, 0.3125, 1.25, 5.0]), (300.0, [0.25, 1.0, 4.0, 16.0]), (0.01, [0.001, 0.004, 0.016, 0.064])])
+def test_tries_are_spread_over_the_timeout(timeout, waits):
+    """A server that takes some seconds to restart is waited for; a long timeout does not put off the error."""
+    policy = retries(timeout)["methodConfig"][0]["retryPolicy"]
+    first, last = (float(policy[key].removesuffix("s")) for key in ("initialBackoff", "maxBackoff"))
+    assert [first * policy["backoffMultiplier"] ** i for i in range(policy["maxAttempts"] - 1)] == pytest.approx(waits)
+    assert last == pytest.approx(waits[-1])
+
+
+def test_a_slow_connection_is_not_given_up():
+    """A distant server, or a busy one, may take longer than a tenth of a second for it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        with PredictClient(f"127.0.0.1:{listener.getsockname()[1]}", "books", timeout=1.0) as client:
+            with pytest.raises(UserError, match="did not answer within 1 s"):
+                client.predict([b""])
+            listener.setblocking(False)
+            with listener.accept()[0], pytest.raises(BlockingIOError):
+                listener.accept()
 
 
 def test_a_late_answer_and_a_wrong_one_are_told():

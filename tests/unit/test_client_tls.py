@@ -35,7 +35,8 @@ def _read(path):
 
 
 def _ask(server, tls):
-    with PredictClient(server.target, "books", tls=tls) as client:
+    # What fails here is tried again for two thirds of the timeout.
+    with PredictClient(server.target, "books", timeout=2.0, tls=tls) as client:
         return client.predict([b"abc"]).tolist()
 
 
