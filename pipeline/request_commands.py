@@ -18,8 +18,8 @@ def add(commands) -> None:
     predict.set_defaults(handler=_predict)
 
     rank = commands.add_parser("rank", help="ask a server for the best items for a user")
-    rank.add_argument("--user", nargs="+", default=[], metavar="COLUMN=VALUE",
-                      help="the user and the context; a column that is left out is missing")
+    rank.add_argument("--user", nargs="+", action="extend", default=[], metavar="COLUMN=VALUE",
+                      help="the user and the context; a column that is left out is missing; may be repeated")
     rank.add_argument("--items", required=True, metavar="FILE", help="items: .csv with a header, or .jsonl")
     rank.add_argument("--k", type=positive, metavar="N", help="how many are shown (default: all)")
     _add_server(rank)
@@ -63,6 +63,8 @@ def _rank(options) -> None:
         column, equals, value = pair.partition("=")
         if not equals:
             raise UserError(f"--user {pair}: must be COLUMN=VALUE, as user_id=7")
+        if user.get(column, value) != value:
+            raise UserError(f"--user {pair}: the column has the value {user[column]} already; give one of the two")
         user[column] = value
     spec, model = _of_rows(options)
     with _client(options, model) as client:

@@ -354,6 +354,10 @@ def test_rank_asks_for_a_user_s_best_items(asked, capsys):
     assert capsys.readouterr().out == "age,probability\n3,0.250000\n"
     assert cli.main([*arguments, "user_id"]) == 2
     assert "ctrl rank: --user user_id: must be COLUMN=VALUE, as user_id=7" in capsys.readouterr().err
+    assert cli.main([*arguments, "user_id=7", "--user", "city=a", "age=3", "--user", "user_id=7"]) == 0
+    assert asked[1][1] == {"user_id": "7", "city": "a", "age": "3"}
+    assert cli.main([*arguments, "user_id=7", "--user", "user_id=8"]) == 2
+    assert "ctrl rank: --user user_id=8: the column has the value 7 already" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", [["predict", "--input", "r.csv"], ["rank", "--items", "i.csv"]])

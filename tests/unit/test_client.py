@@ -255,6 +255,30 @@ def test_ranks_a_users_items(client, tmp_path):
     assert rank_file(client, user, lines, SPEC)[1][0] == {"book": "b4", "topics": "sea"}
 
 
+def test_columns_that_user_and_items_lack_are_told(client, tmp_path, caplog):
+    lines = tmp_path / "items.jsonl"
+    lines.write_text('{"book": "b1", "age": 3}\n{"book": "b2"}\n', encoding="utf-8")
+    rank_file(client, {"age": "3", "lately": ""}, lines, SPEC)
+    rank_file(client, {}, lines, SPEC)
+    items = f"{lines}: no row has topics, which the model reads; scored as missing"
+    assert [r.getMessage() for r in caplog.records] == [
+        "the user has no reader_id, which the model reads; scored as missing", items,
+        "the user has no reader_id, age, lately, which the model reads; scored as missing", items]
+    caplog.clear()
+    lines.write_text('{"book": "b1"}\n{"topics": "sea"}\n', encoding="utf-8")
+    rank_file(client, {"reader_id": "7", "age": "3", "lately": ""}, lines, SPEC)
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("column", ["user", "clicked", "book", "reader"])
+def test_a_user_s_column_that_is_not_read_is_told(client, tmp_path, column):
+    lines = tmp_path / "items.jsonl"
+    lines.write_text('{"book": "b1"}\n', encoding="utf-8")
+    with pytest.raises(UserError, match=f"the user: unknown column '{column}'; the model of the dataset books reads of "
+                                        "the user and the context: reader_id, age, lately$"):
+        rank_file(client, {"age": "3", column: "7"}, lines, SPEC)
+
+
 def test_a_wrong_ranking_is_told(client, tmp_path):
     lines = tmp_path / "items.jsonl"
     lines.write_text('{"book": "b1"}\n{"book": ["b1", "b2"]}\n', encoding="utf-8")
