@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from serving.foreground import print_at_once, stop_signals, write_port
 from serving.model_config import ModelConfig
 from serving.server import ModelServer
-from serving.server_options import ServerOptions
+from serving.server_options import ServerOptions, address
 
 
 def serve(
@@ -48,10 +48,10 @@ def serve(
                 write_port(port_file, bound)
             served = "; ".join(
                 f"{name} version {', '.join(map(str, versions))}" for name, versions in server.loaded.items())
-            announce(f"serving {served} on {options.host}:{bound}")
+            announce(f"serving {served} on {address(options.host, bound)}")
             if server.rest_port is not None:
                 scheme = "https" if options.tls else "http"
-                announce(f"REST API and metrics on {scheme}://{options.host}:{server.rest_port}")
+                announce(f"REST API and metrics on {scheme}://{address(options.host, server.rest_port)}")
             stop.wait()
         finally:
             server.stop(grace)

@@ -26,7 +26,7 @@ from serving.prediction_service import PredictionService
 from serving.rest_server import RestServer
 from serving.servable import Servable
 from serving.server_metrics import ServerMetrics
-from serving.server_options import ServerOptions, cannot_listen
+from serving.server_options import ServerOptions, address, cannot_listen
 
 _SERVICES = (
     prediction_service_pb2.DESCRIPTOR.services_by_name["PredictionService"].full_name,
@@ -132,14 +132,14 @@ class ModelServer:
         return metrics
 
     def _listen(self) -> int:
-        address = f"{self._options.host}:{self._options.port}"
+        where = address(self._options.host, self._options.port)
         tls = self._options.tls
         error = None
         try:
             if tls:
-                port = self._server.add_secure_port(address, tls.grpc_credentials())
+                port = self._server.add_secure_port(where, tls.grpc_credentials())
             else:
-                port = self._server.add_insecure_port(address)
+                port = self._server.add_insecure_port(where)
         except RuntimeError as raised:
             error = raised
         # gRPC may answer with another port than the one that it was asked for.

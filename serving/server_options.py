@@ -16,7 +16,8 @@ class ServerOptions:
     """Addresses, bounds and encryption of `ModelServer`.
 
     Args:
-        host: the address to listen on; only this machine by default.
+        host: the address to listen on; only this machine by default. An IPv6 one may be given in brackets, which
+            are taken off.
         port: of gRPC; 0 takes a free one.
         rest_port: of the REST API; 0 takes a free one, None serves none.
         running: requests worked on at once; None for what suits the machine, see `Admission`.
@@ -44,6 +45,8 @@ class ServerOptions:
     tls: ServerTls | None = None
 
     def __post_init__(self):
+        if self.host.startswith("[") and self.host.endswith("]"):
+            object.__setattr__(self, "host", self.host[1:-1])
         for name, port in (("port", self.port), ("REST port", self.rest_port)):
             if port is not None and not 0 <= port <= MAX_PORT:
                 raise UserError(f"{name} {port}: is not between 0 and {MAX_PORT}; 0 takes a free one")
@@ -56,6 +59,19 @@ class ServerOptions:
                 raise UserError(f"{name} {value}: must be {least} or more")
 
 
+def address(host: str, port: int) -> str:
+    """`host:port`, with an IPv6 host in brackets.
+
+    Example:
+
+    ```python
+    address("::1", 8500)  # "[::1]:8500"
+    ```
+    """
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def cannot_listen(host: str, port: int) -> UserError:
-    """The error of an address that is not free."""
-    return UserError(f"cannot listen on {host}:{port}: is another server using the port? Port 0 takes a free one")
+    """The error of an address that is not free, or none."""
+    return UserError(f"cannot listen on {address(host, port)}: is another server using the port (0 takes a free one), "
+                     f"or is {host} no address of this machine?")

@@ -18,7 +18,7 @@ from google.protobuf import text_encoding, text_format
 from models.spec.errors import UserError
 from serving.foreground import print_at_once, stop_signals, write_port
 from serving.model_config import ModelConfig, to_proto
-from serving.server_options import ServerOptions
+from serving.server_options import ServerOptions, address
 
 PROGRAM = "tensorflow_model_server"
 _DOCKER = "docker"
@@ -100,9 +100,9 @@ def docker_command(models: Sequence[ModelConfig], options: ServerOptions, folder
                    image: str) -> list[str]:
     """The command line of `docker run`; what the container reads is written to the folder, which is mounted."""
     inside = [dataclasses.replace(m, base_path=f"/models/{m.name}") for m in models]
-    ports = ["-p", f"{options.host}:{options.port}:{_GRPC_PORT}"]
+    ports = ["-p", f"{address(options.host, options.port)}:{_GRPC_PORT}"]
     if options.rest_port is not None:
-        ports += ["-p", f"{options.host}:{options.rest_port}:{_REST_PORT}"]
+        ports += ["-p", f"{address(options.host, options.rest_port)}:{_REST_PORT}"]
     mounts = ["-v", f"{folder}:{_FILES}:ro"]
     for model, mounted in zip(models, inside, strict=True):
         mounts += ["-v", f"{_absolute(model.base_path)}:{mounted.base_path}:ro"]
@@ -162,13 +162,13 @@ def _answers(models: Sequence[ModelConfig], options: ServerOptions) -> bool:
     import grpc
     from tensorflow_serving.apis import get_model_status_pb2, model_service_pb2_grpc
 
-    host = "127.0.0.1" if options.host in ("0.0.0.0", "::") else options.host
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(options.host, options.host)
     if options.tls:
         with contextlib.suppress(OSError), socket.create_connection((host, options.port), 1.0):
             return True
         return False
     available = get_model_status_pb2.ModelVersionStatus.AVAILABLE
-    with grpc.insecure_channel(f"{host}:{options.port}", options=[("grpc.enable_http_proxy", 0)]) as channel:
+    with grpc.insecure_channel(address(host, options.port), options=[("grpc.enable_http_proxy", 0)]) as channel:
         stub = model_service_pb2_grpc.ModelServiceStub(channel)
         for model in models:
             request = get_model_status_pb2.GetModelStatusRequest()

@@ -2,8 +2,10 @@
 
 import logging
 import os
+import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -27,6 +29,7 @@ from tensorflow_serving.apis import (
 
 from models import raw_example
 from models.spec.errors import UserError
+from serving.client import PredictClient
 from serving.model_config import ModelConfig
 from serving.serve import serve
 from serving.server_options import ServerOptions
@@ -86,6 +89,14 @@ def _wait_for(condition, seconds=10.0):
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.02)
+
+
+def _has_ipv6():
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
 
 
 def _sigmoid(x):
@@ -325,6 +336,29 @@ def test_serve_announces_itself_and_stops_on_a_signal(base_path, tmp_path):
         process.kill()
         process.wait()
     assert (process.returncode, errors) == (0, "")
+
+
+@pytest.mark.skipif(not _has_ipv6(), reason="no IPv6 on this machine")
+@pytest.mark.parametrize("host", ["::1", "[::1]"])
+def test_an_ipv6_address_is_taken_with_and_without_brackets(base_path, host):
+    found = []
+
+    def ask(line):
+        found.append(line)
+        if "REST" not in line:
+            return
+        with PredictClient(found[0].rpartition(" ")[2], "books") as client:
+            found.append(client.predict([GOOD]).shape)
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(f"{line.rpartition(' ')[2]}/v1/models/books", timeout=10) as answer:
+            found.append(answer.status)
+        signal.raise_signal(signal.SIGTERM)
+
+    serve([ModelConfig("books", str(base_path))], ServerOptions(host, 0, rest_port=0), announce=ask)
+    grpc_line, rest_line, *answers = found
+    assert re.fullmatch(r"serving books version 1 on \[::1\]:\d+", grpc_line)
+    assert re.fullmatch(r"REST API and metrics on http://\[::1\]:\d+", rest_line)
+    assert answers == [(1,), 200]
 
 
 def test_health_of_the_server_and_of_each_service_until_it_stops(base_path):

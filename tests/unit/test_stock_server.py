@@ -138,3 +138,9 @@ def test_files_and_flags(tmp_path):
     assert unescaped == pathlib.Path(key).read_text()
     assert lines[1].startswith('server_cert: "-----BEGIN CERTIFICATE') and lines[2].startswith("custom_ca: ")
     assert lines[3] == "client_verify: true"
+
+
+def test_docker_gets_an_ipv6_address_in_brackets(tmp_path):
+    command = stock_server.docker_command(
+        [ModelConfig("books", "b")], ServerOptions("::1", 1, rest_port=2), tmp_path, "an/image")
+    assert [port for option, port in zip(command, command[1:]) if option == "-p"] == ["[::1]:1:8500", "[::1]:2:8501"]
