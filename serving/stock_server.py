@@ -24,6 +24,7 @@ PROGRAM = "tensorflow_model_server"
 _DOCKER = "docker"
 _GRPC_PORT, _REST_PORT = 8500, 8501  # inside the container
 _FILES = "/config"
+_ALL_ADDRESSES = "0.0.0.0"
 _TOLD = 2000  # characters of a program's last words
 
 
@@ -39,13 +40,13 @@ def serve_stock(
 ) -> None:
     """Runs the stock server until SIGTERM or SIGINT, then ends it. To be called from the main thread.
 
-    It gets the same models, ports and certificates as `serve` would take. Bounds on running
-    and waiting requests are the stock server's own.
+    It gets the same models, ports and certificates as `serve` would take, but its REST API has
+    no TLS. Bounds on requests, and whether they share a run, are the stock server's own.
 
     Args:
         models, options: as for `ModelServer`.
         image: the Docker image; None for the program `tensorflow_model_server` on the PATH,
-            which has no choice of address: it listens on all.
+            which has no choice of address: it listens on all, and that is announced.
         port_file, grace, announce: as for `serve`.
         startup_seconds: how long it may take until it answers.
 
@@ -81,9 +82,7 @@ def serve_stock(
             if not stop.is_set():
                 if port_file:
                     write_port(port_file, options.port)
-                where = image or shutil.which(PROGRAM)
-                host = options.host if image else "0.0.0.0"
-                announce(f"serving {', '.join(m.name for m in models)} on {host}:{options.port} by {where}")
+                _announce(models, options, image, announce)
             while not stop.wait(0.2):
                 if process.poll() is not None:
                     raise UserError(f"{' '.join(command)}: ended with status {process.returncode}:\n"
@@ -110,6 +109,18 @@ def docker_command(models: Sequence[ModelConfig], options: ServerOptions, folder
                    None if options.rest_port is None else _REST_PORT)
     return [_DOCKER, "run", "--rm", "--init", "-e", "TF_CPP_MIN_LOG_LEVEL=1", *ports, *mounts,
             "--entrypoint", PROGRAM, image, *flags]
+
+
+def _announce(models: Sequence[ModelConfig], options: ServerOptions, image: str | None,
+              announce: Callable[[str], None]) -> None:
+    host = options.host if image else _ALL_ADDRESSES
+    where = image or shutil.which(PROGRAM)
+    announce(f"serving {', '.join(m.name for m in models)} on {address(host, options.port)} by {where}")
+    if options.rest_port is not None:
+        announce(f"REST API and metrics on http://{address(host, options.rest_port)}")
+    if host != options.host:
+        announce(f"{PROGRAM} has no choice of address: other machines reach it too, not only {options.host}; "
+                 "`ctrl serve --server embedded` keeps to one")
 
 
 def _flags(models: Sequence[ModelConfig], options: ServerOptions, folder: pathlib.Path, seen_as: str, port: int,

@@ -282,16 +282,58 @@ def test_what_serve_cannot_do_is_a_users_error(fake_serve, tmp_path, capsys, arg
     assert not fake_serve.calls
 
 
-def test_serve_prefers_the_stock_server_where_there_is_one(fake_serve, monkeypatch, tmp_path):
+@pytest.fixture
+def stock(fake_serve, monkeypatch, tmp_path):
+    """What `serve_stock` got; its programs are on the PATH, and a model is pushed."""
     _push(tmp_path / "ctrl_root")
     calls = []
     monkeypatch.setattr(serve_command.shutil, "which", lambda program: f"/usr/bin/{program}")
-    monkeypatch.setattr(stock_server, "serve_stock", lambda *given, **named: calls.append(named))
+    monkeypatch.setattr(stock_server, "serve_stock", lambda *given, **named: calls.append((given, named)))
+    return calls
+
+
+def test_serve_prefers_the_stock_server_where_there_is_one(fake_serve, stock):
     assert cli.main(["serve", "--port-file", "p"]) == 0
     assert cli.main(["serve", "--server", "docker"]) == 0
-    assert calls == [{"image": None, "port_file": "p"}, {"image": "tensorflow/serving:2.16.1", "port_file": None}]
+    assert [named for _, named in stock] == [
+        {"image": None, "port_file": "p"}, {"image": "tensorflow/serving:2.16.1", "port_file": None}]
     assert cli.main(["serve", "--server", "embedded"]) == 0
     assert len(fake_serve.calls) == 1
+
+
+_OF_EMBEDDED_ONLY = [
+    (["--running", "1"], "it has no --running."),
+    (["--waiting", "64", "--max-request-mb", "16"], "it has no --waiting, --max-request-mb."),
+    (["--batch-rows", "0", "--batch-wait-ms", "0"], "it has no --batch-rows, --batch-wait-ms."),
+    (["--tls-cert", "c.pem", "--tls-key", "k.pem", "--rest-port", "0"], "--tls-cert with --rest-port: its REST API "),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), _OF_EMBEDDED_ONLY)
+@pytest.mark.parametrize("server", ["stock", "docker"])
+def test_what_a_stock_server_would_drop_is_refused(stock, capsys, server, arguments, message):
+    assert cli.main(["serve", "--server", server, *arguments]) == 2
+    error = capsys.readouterr().err
+    assert f"--server {server}: TensorFlow Serving cannot do what is asked for: {message}" in error
+    assert "`--server embedded` can" in error
+    assert not stock
+
+
+def test_the_embedded_server_stands_in_where_stock_would_drop_something(fake_serve, stock, tmp_path):
+    certificate, key = Authority(tmp_path).issue("me")
+    for arguments, _ in _OF_EMBEDDED_ONLY:
+        files = {"c.pem": certificate, "k.pem": key}
+        assert cli.main(["serve", *(files.get(argument, argument) for argument in arguments)]) == 0
+    assert cli.main(["serve", "--host", "127.0.0.1"]) == 0
+    assert len(fake_serve.calls) == 5 and not stock
+
+
+def test_a_stock_server_has_no_choice_of_address_but_docker_has(stock, capsys):
+    assert cli.main(["serve", "--server", "stock", "--host", "127.0.0.1"]) == 2
+    assert "--host 127.0.0.1: it listens on all addresses of this machine (--host 0.0.0.0)" in capsys.readouterr().err
+    assert cli.main(["serve", "--server", "docker", "--host", "10.0.0.7"]) == 0
+    assert cli.main(["serve", "--host", "0.0.0.0"]) == 0
+    assert [options.host for (_, options), _ in stock] == ["10.0.0.7", "0.0.0.0"]
 
 
 def test_refresh_gets_the_served_model_the_catalogue_and_the_side(monkeypatch, tmp_path):

@@ -67,8 +67,8 @@ def _serve(base_path, environment, image, port_file):
         "import sys\nfrom models.spec.errors import UserError\nfrom serving.model_config import ModelConfig\n"
         "from serving.server_options import ServerOptions\nfrom serving.stock_server import serve_stock\n"
         "try:\n"
-        "    serve_stock([ModelConfig('books', sys.argv[1])], ServerOptions(port=0), image=sys.argv[2] or None,\n"
-        "                port_file=sys.argv[3], grace=20)\n"
+        "    serve_stock([ModelConfig('books', sys.argv[1])], ServerOptions(port=0, rest_port=0),\n"
+        "                image=sys.argv[2] or None, port_file=sys.argv[3], grace=20)\n"
         "except UserError as error:\n    sys.exit(str(error))")
     return subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", code, str(base_path), image or "", str(port_file)], env=environment,
@@ -84,6 +84,9 @@ def test_it_is_announced_when_it_answers_and_ends_with_a_signal(base_path, envir
         port = (tmp_path / "port").read_text().strip()
         where = image or tmp_path / "bin" / "tensorflow_model_server"
         assert line == f"serving books on {'127.0.0.1' if image else '0.0.0.0'}:{port} by {where}"
+        assert process.stdout.readline().startswith("REST API and metrics on http://")
+        if not image:
+            assert "no choice of address: other machines reach it too, not only 127.0.0.1" in process.stdout.readline()
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=60)
     finally:
