@@ -51,7 +51,8 @@ def serve_stock(
         startup_seconds: how long it may take until it answers.
 
     Raises:
-        UserError: there is no such program or no Docker, it ends by itself, or does not answer in time.
+        UserError: there is no such program or no Docker, Docker is to mount what is no folder of this
+            machine, the server ends by itself, or does not answer in time.
 
     Example:
 
@@ -97,7 +98,16 @@ def program_command(models: Sequence[ModelConfig], options: ServerOptions, folde
 
 def docker_command(models: Sequence[ModelConfig], options: ServerOptions, folder: pathlib.Path,
                    image: str) -> list[str]:
-    """The command line of `docker run`; what the container reads is written to the folder, which is mounted."""
+    """The command line of `docker run`; what the container reads is written to the folder, which is mounted.
+
+    Raises:
+        UserError: a model is in no folder of this machine.
+    """
+    for model in models:
+        if "://" in model.base_path:
+            raise UserError(
+                f"model '{model.name}': {model.base_path} is no folder of this machine, which Docker could mount; copy "
+                "it into one, or serve it by `--server embedded`, which reads it where it is")
     inside = [dataclasses.replace(m, base_path=f"/models/{m.name}") for m in models]
     ports = ["-p", f"{address(options.host, options.port)}:{_GRPC_PORT}"]
     if options.rest_port is not None:

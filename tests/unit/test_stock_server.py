@@ -147,3 +147,9 @@ def test_docker_gets_an_ipv6_address_in_brackets(tmp_path):
     command = stock_server.docker_command(
         [ModelConfig("books", "b")], ServerOptions("::1", 1, rest_port=2), tmp_path, "an/image")
     assert [port for option, port in zip(command, command[1:]) if option == "-p"] == ["[::1]:1:8500", "[::1]:2:8501"]
+
+
+def test_docker_mounts_folders_of_this_machine_only(tmp_path):
+    with pytest.raises(UserError, match="model 'films': gs://m/films is no folder of this machine, .* embedded`"):
+        stock_server.docker_command(
+            [ModelConfig("books", "b"), ModelConfig("films", "gs://m/films")], ServerOptions(), tmp_path, "an/image")
