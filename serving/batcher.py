@@ -32,7 +32,8 @@ class Batcher:
 
     What one request has wrong does not fail the others: when a batch fails, each is run alone.
     Requests are merged only where all sizes but the first agree: lists of other widths would
-    need to be filled up, with what only the model knows.
+    need to be filled up, with what only the model knows. One whose arrays differ in length is
+    run alone.
 
     Args:
         run: from arrays to a list of arrays, all with as many rows.
@@ -135,8 +136,10 @@ class _Request:
     def __init__(self, arrays: Sequence[np.ndarray]):
         self.arrays = arrays
         self.rows = len(arrays[0])
-        # Only requests of one kind can be merged.
-        self.kind = tuple((array.shape[1:], len(array) == self.rows) for array in arrays)
+        # Only requests of one kind can be merged. One whose inputs differ in length is of its own: the lengths of two
+        # such could add up to a right request, whose rows would be neither's.
+        even = all(len(array) == self.rows for array in arrays)
+        self.kind = tuple(array.shape[1:] for array in arrays) if even else object()
         self.values: Sequence[np.ndarray] = ()
         self.error: Exception | None = None
         self.done = False

@@ -93,6 +93,17 @@ def test_other_widths_are_not_merged(graph):
     assert graph.sizes == [1, 2, 1]
 
 
+def test_requests_whose_inputs_differ_in_length_do_not_make_up_for_each_other(graph):
+    def run(numbers, lists):
+        if len(numbers) != len(lists):
+            raise ValueError(f"{len(numbers)} numbers, {len(lists)} lists")
+        return graph(numbers, lists)
+
+    (one, ones), (two, twos) = _arrays(1), _arrays(2, 2)
+    outcomes = _meanwhile(graph, Batcher(run, Batching(max_rows=10)), (two, ones), (one, twos), (one, ones))
+    assert outcomes == ["2 numbers, 1 lists", "1 numbers, 2 lists", [[2], [2]]]
+
+
 def test_a_wrong_request_fails_alone(graph):
     batcher = Batcher(graph, Batching(max_rows=10))
     outcomes = _meanwhile(graph, batcher, _arrays(1), _arrays(2, -3), _arrays(4))
