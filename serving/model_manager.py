@@ -7,12 +7,11 @@ import threading
 from collections.abc import Callable, Sequence
 
 import grpc
-import tensorflow as tf
 from tensorflow_serving.apis import get_model_status_pb2
 
 from models.spec.errors import UserError
 from serving.model_config import ModelConfig
-from serving.model_versions import ModelVersions
+from serving.model_versions import UNREADABLE, ModelVersions
 from serving.request_error import RequestError
 from serving.servable import Servable
 
@@ -128,9 +127,9 @@ class ModelManager:
                 for model in self._models.values():
                     try:
                         model.poll()
-                    except tf.errors.OpError as error:
+                    except UNREADABLE as error:
                         # A folder that vanishes between two calls; what is loaded keeps serving.
-                        _LOG.warning("%s cannot be read: %s", model.config.base_path, error.message)
+                        _LOG.warning("%s cannot be read: %s", model.config.base_path, error)
 
 
 def _wrong(model: ModelVersions) -> str | None:

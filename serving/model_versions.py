@@ -16,10 +16,13 @@ from serving.freed_memory import give_back
 from serving.model_config import ModelConfig
 from serving.request_error import RequestError
 from serving.servable import Servable
+from serving.version_policy import MAX_VERSION, MAX_VERSION_DIGITS
 from serving.warm_up import warm_up
 
 # What TensorFlow and protobuf raise for a SavedModel that is missing, cut short or wrong.
 _BROKEN = (OSError, ValueError, TypeError, KeyError, RuntimeError, tf.errors.OpError, message.DecodeError, RequestError)
+# TensorFlow reads the names of files as UTF-8, which they need not be.
+UNREADABLE = (tf.errors.OpError, UnicodeDecodeError)
 _LOG = logging.getLogger(__name__)
 _STATE = get_model_status_pb2.ModelVersionStatus.State
 
@@ -28,7 +31,8 @@ class ModelVersions:
     """Keeps the versions that the policy wants, and that work, loaded.
 
     A version is a folder with a number for its name and `saved_model.pb` inside, as
-    TFX's Pusher writes it. A new one is loaded and warmed up beside the old ones, and
+    TFX's Pusher writes it; a number above int64, or with zeros before it, is passed over
+    with a warning. A new one is loaded and warmed up beside the old ones, and
     only then are those dropped that are wanted no longer; requests under way on them end
     undisturbed. One that fails is logged, remembered, and tried again only when its files
     change, and the next best keeps serving. Files must stand unchanged for one poll before
@@ -61,6 +65,7 @@ class ModelVersions:
         self._loaded: dict[int, Servable] = before._loaded if before else {}
         self._draining: list[tuple[int, weakref.ref]] = list(before._draining) if before else []
         self._loading: int | None = None
+        self._passed_over: set[str] = before._passed_over if before else set()
 
     @property
     def loaded(self) -> list[int]:
@@ -170,23 +175,50 @@ class ModelVersions:
         base_path = self.config.base_path
         if not tf.io.gfile.isdir(base_path):
             return {}
-        versions = {}
+        versions, passed_over = {}, set()
         for entry in tf.io.gfile.listdir(base_path):
             name = entry.rstrip("/")
             folder = os.path.join(base_path, name)
             if not name.isdecimal() or not tf.io.gfile.exists(os.path.join(folder, "saved_model.pb")):
                 continue
-            if int(name) in self._loaded:
-                # It is not read again. A look at every file, each second, would show in the slowest requests.
-                versions[int(name)] = ()
+            if not _is_version(name):
+                passed_over.add(name)
             else:
-                versions[int(name)] = tuple(
-                    (path, stat.length, stat.mtime_nsec)
-                    for root, _, names in tf.io.gfile.walk(folder)
-                    for path in sorted(os.path.join(root, n) for n in names)
-                    for stat in (tf.io.gfile.stat(path),)
-                )
+                # What is loaded is not read again. A look at every file, each second, would show in the slowest
+                # requests.
+                versions[int(name)] = () if int(name) in self._loaded else _files_of(folder)
+        for name in sorted(passed_over - self._passed_over):
+            _LOG.warning("%s is passed over: a version is a number up to %d, without zeros before it",
+                         os.path.join(base_path, name), MAX_VERSION)
+        self._passed_over = passed_over
         return versions
+
+
+def _is_version(digits: str) -> bool:
+    # Their number is looked at first: Python refuses to read some thousands.
+    return len(digits) <= MAX_VERSION_DIGITS and str(int(digits)) == digits and int(digits) <= MAX_VERSION
+
+
+def _files_of(folder: str) -> tuple:
+    """A version's files, each with length and time of change, or with what hinders to look at it.
+
+    That is no reason to leave the version, let alone others: where the model needs the file, loading it fails.
+    """
+    files = []
+    try:
+        for root, _, names in tf.io.gfile.walk(folder):
+            files += [_look_at(os.path.join(root, name)) for name in sorted(names)]
+    except UNREADABLE as error:
+        files.append((folder, str(error)))
+    return tuple(files)
+
+
+def _look_at(path: str) -> tuple:
+    try:
+        stat = tf.io.gfile.stat(path)
+    except UNREADABLE as error:
+        return path, str(error)
+    return path, stat.length, stat.mtime_nsec
 
 
 def _are_loaded(loaded) -> str:

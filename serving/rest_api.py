@@ -15,13 +15,12 @@ from serving.request_error import RequestError
 from serving.servable import Servable
 from serving.server_metrics import ServerMetrics
 from serving.signature_names import DEFAULT
+from serving.version_policy import MAX_VERSION, MAX_VERSION_DIGITS
 
 _MODEL = r"/v1/models/(?P<model>[^/:]+)(?:/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"
 _INFERENCE = re.compile(rf"{_MODEL}:(?P<method>predict|classify|regress)", re.IGNORECASE)
 _DESCRIPTION = re.compile(rf"{_MODEL}(?:/(?P<method>metadata))?", re.IGNORECASE)
 _METRICS_PATH = "/monitoring/prometheus/metrics"
-_MAX_VERSION = (1 << 63) - 1
-_MAX_DIGITS = 19
 _STATUS = "status"
 _METRICS = "metrics"
 
@@ -135,8 +134,8 @@ def _version(digits: str | None) -> int | None:
     if digits is None:
         return None
     # Their number is looked at first: Python refuses to read some thousands.
-    if len(digits) > _MAX_DIGITS or int(digits) > _MAX_VERSION:
-        raise RequestError.invalid(f"the version {digits[:_MAX_DIGITS + 1]} is more than {_MAX_VERSION}")
+    if len(digits) > MAX_VERSION_DIGITS or int(digits) > MAX_VERSION:
+        raise RequestError.invalid(f"the version {digits[:MAX_VERSION_DIGITS + 1]} is more than {MAX_VERSION}")
     return int(digits)
 
 

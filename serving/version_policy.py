@@ -10,6 +10,8 @@ from tensorflow_serving.config import file_system_storage_path_source_pb2
 from models.spec.errors import UserError
 
 _Proto = file_system_storage_path_source_pb2.FileSystemStoragePathSourceConfig.ServableVersionPolicy
+MAX_VERSION = (1 << 63) - 1  # The protocol has an int64 for it.
+MAX_VERSION_DIGITS = len(str(MAX_VERSION))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,6 +4,7 @@ import gc
 import logging
 import os
 import shutil
+import time
 
 import numpy as np
 import pytest
@@ -44,6 +45,13 @@ def push(tmp_path, export):
 
 def _states(model, **asked):
     return {s.version: STATE.Name(s.state) for s in model.statuses(**asked).model_version_status}
+
+
+def _until(condition):
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.01)
 
 
 def _refused(call, *arguments, **named):
@@ -119,6 +127,54 @@ def test_versions_go_with_their_folders_but_the_last_stays(push, tmp_path):
     shutil.rmtree(tmp_path / "books")
     versions.poll()
     assert versions.loaded == [1]
+
+
+def test_a_number_that_is_no_version_is_passed_over_and_told_of_once(push, caplog):
+    path = [push(version) for version in (1, 1 << 63, "9" * 200, "09", "x2")][0]
+    versions = ModelVersions(ModelConfig("books", path))
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            versions.poll(settle=False)
+    assert versions.loaded == [1] and not versions.failures
+    assert [r.getMessage().split(": ")[0] for r in caplog.records] == [
+        f"{path}/{name} is passed over" for name in ("09", 1 << 63, "9" * 200)]
+    push((1 << 63) - 1)
+    versions.poll(settle=False)
+    # The greatest number that the protocol can name.
+    assert versions.loaded == [(1 << 63) - 1]
+
+
+def test_a_file_that_cannot_be_read_stops_no_other_version(push):
+    path = push(1)
+    versions = ModelVersions(ModelConfig("books", path))
+    versions.poll(settle=False)
+    needed = os.path.join(push(2), "2", "variables", "variables.index")
+    os.remove(needed)
+    os.symlink("nowhere", needed)
+    versions.poll(settle=False)
+    assert versions.loaded == [1] and list(versions.failures) == [2]
+    # The model can do without this one.
+    os.symlink("nowhere", os.path.join(push(3), "3", "dangling"))
+    versions.poll()
+    assert versions.loaded == [1]
+    versions.poll()
+    assert versions.loaded == [3]
+
+
+def test_a_name_that_is_no_text_ends_no_following(push, tmp_path, caplog):
+    models = ModelManager([ModelConfig("books", push(1))], poll_seconds=0.01)
+    models.load()
+    odd = os.path.join(os.fsencode(tmp_path / "books"), b"\xff")
+    os.mkdir(odd)
+    models.start()
+    try:
+        _until(lambda: any("books cannot be read" in r.getMessage() for r in caplog.records))
+        os.rmdir(odd)
+        os.mkdir(os.path.join(os.fsencode(push(2)), b"2", b"\xff"))
+        push(3)
+        _until(lambda: models.loaded == {"books": [3]})
+    finally:
+        models.stop()
 
 
 def test_labels_stand_for_versions(push):
