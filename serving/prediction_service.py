@@ -70,27 +70,37 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     def Classify(self, request, context=None):
         """Scores of the classes of each Example."""
         response = classification_pb2.ClassificationResponse()
-        response.result.CopyFrom(self._classify(request.model_spec, request.input, response.model_spec))
+        servable = find(self._models, request.model_spec)
+        response.result.CopyFrom(self._classify(servable, request.model_spec, request.input, response.model_spec))
         return response
 
     def Regress(self, request, context=None):
         """A value of each Example."""
         response = regression_pb2.RegressionResponse()
-        response.result.CopyFrom(self._regress(request.model_spec, request.input, response.model_spec))
+        servable = find(self._models, request.model_spec)
+        response.result.CopyFrom(self._regress(servable, request.model_spec, request.input, response.model_spec))
         return response
 
     def MultiInference(self, request, context=None):
-        """Several of Classify and Regress on the same Examples."""
+        """Several of Classify and Regress on the same Examples, by one version where the tasks name no others."""
         response = inference_pb2.MultiInferenceResponse()
         if not request.tasks:
             raise RequestError.invalid("the request has no task")
-        for task in request.tasks:
+        names = {task.model_spec.name for task in request.tasks}
+        if len(names) > 1:
+            raise RequestError.invalid(
+                f"the tasks ask for several models: {', '.join(sorted(map(repr, names)))}; a request is for one")
+        # Found once: one that is taken up meanwhile would answer the later tasks only.
+        asked = [_asked(task.model_spec) for task in request.tasks]
+        servables = {key: self._models.find(*key) for key in dict.fromkeys(asked)}
+        for task, key in zip(request.tasks, asked, strict=True):
             result = response.results.add()
             if task.method_name == tf.saved_model.CLASSIFY_METHOD_NAME:
                 result.classification_result.CopyFrom(
-                    self._classify(task.model_spec, request.input, result.model_spec))
+                    self._classify(servables[key], task.model_spec, request.input, result.model_spec))
             elif task.method_name == tf.saved_model.REGRESS_METHOD_NAME:
-                result.regression_result.CopyFrom(self._regress(task.model_spec, request.input, result.model_spec))
+                result.regression_result.CopyFrom(
+                    self._regress(servables[key], task.model_spec, request.input, result.model_spec))
             else:
                 raise RequestError.invalid(
                     f"no method {task.method_name!r}; there are: {tf.saved_model.CLASSIFY_METHOD_NAME}, "
@@ -109,14 +119,13 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         response.metadata[_SIGNATURES].Pack(servable.signature_map())
         return response
 
-    def _classify(self, asked, given, answered) -> classification_pb2.ClassificationResult:
-        return self._infer("Classify", inference.classify, CLASSIFY, asked, given, answered)
+    def _classify(self, servable: Servable, asked, given, answered) -> classification_pb2.ClassificationResult:
+        return self._infer("Classify", inference.classify, CLASSIFY, servable, asked, given, answered)
 
-    def _regress(self, asked, given, answered) -> regression_pb2.RegressionResult:
-        return self._infer("Regress", inference.regress, REGRESS, asked, given, answered)
+    def _regress(self, servable: Servable, asked, given, answered) -> regression_pb2.RegressionResult:
+        return self._infer("Regress", inference.regress, REGRESS, servable, asked, given, answered)
 
-    def _infer(self, method: str, run: Callable, default_signature: str, asked, given, answered):
-        servable = find(self._models, asked)
+    def _infer(self, method: str, run: Callable, default_signature: str, servable: Servable, asked, given, answered):
         _describe(answered, asked, servable, default_signature)
         started = time.perf_counter()
         result = run(servable, asked.signature_name, given)
@@ -126,8 +135,13 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
 
 def find(models: ModelManager, model_spec) -> Servable:
     """The version that a request's `ModelSpec` asks for. Raises RequestError."""
+    return models.find(*_asked(model_spec))
+
+
+def _asked(model_spec) -> tuple[str, int | None, str]:
+    """Name, version and label."""
     version = model_spec.version.value if model_spec.HasField("version") else None
-    return models.find(model_spec.name, version, model_spec.version_label)
+    return model_spec.name, version, model_spec.version_label
 
 
 def _describe(answered, asked, servable: Servable, default_signature: str = "") -> None:

@@ -12,6 +12,8 @@ from tensorflow_serving.apis import (
 )
 
 from models import raw_example
+from serving.prediction_service import PredictionService
+from serving.servable import Servable
 from tests.unit import served_model
 
 # 0.1 for each year, book and topic.
@@ -51,6 +53,12 @@ def _multi(*names):
     return request
 
 
+def _of_two_models():
+    request = _multi("regress", "classify")
+    request.tasks[1].model_spec.name = "films"
+    return request
+
+
 def _classes(result):
     return [[(c.label, c.score) for c in row.classes] for row in result.classifications]
 
@@ -83,6 +91,22 @@ def test_several_at_once(stub):
     assert (first.model_spec.signature_name, second.model_spec.signature_name) == ("regress", "classify")
 
 
+def test_one_version_answers_all_tasks_that_name_none(tmp_path):
+    served_model.export(tmp_path / "books", 0.0)
+    newest = iter((2, 3))
+
+    class Pushes:
+        """A new version comes between any two looks."""
+
+        def find(self, name, version, label):
+            return Servable(str(tmp_path / "books"), version or next(newest))
+
+    request = _multi("regress", "classify", "regress")
+    request.tasks[2].model_spec.version.value = 1
+    results = PredictionService(Pushes()).MultiInference(request).results
+    assert [result.model_spec.version.value for result in results] == [2, 2, 1]
+
+
 def test_a_context_is_of_every_example_and_gives_way_to_its_own(stub):
     request = regression_pb2.RegressionRequest()
     request.model_spec.name = "books"
@@ -104,6 +128,7 @@ def test_a_context_is_of_every_example_and_gives_way_to_its_own(stub):
     ("Classify", _request(classification_pb2.ClassificationRequest, rows=[({"age": [b"old"]}, 0)]), "INVALID_ARGUMENT",
      "row 0, feature 'age'"),
     ("MultiInference", _multi(), "INVALID_ARGUMENT", "no task"),
+    ("MultiInference", _of_two_models(), "INVALID_ARGUMENT", "several models: 'books', 'films'; a request is for one"),
     ("MultiInference", _multi("regress", "guess"), "INVALID_ARGUMENT", "no method 'guess'; there are: tensorflow/"),
 ])
 def test_a_wrong_request_is_told_what_is_wrong(stub, method, request_, code, words):
