@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
 from collections.abc import Callable, Sequence
@@ -109,10 +110,21 @@ class ModelManager:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends the thread."""
+        """Begins no further look at the folders; one that is under way goes on, see `wait`."""
         self._stop.set()
+
+    def wait(self, seconds: float) -> bool:
+        """After `stop`: whether the thread ends within so many seconds; a version that it loads may take minutes.
+
+        Where it does not, the interpreter's end waits for it.
+        """
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(seconds)
+        ended = not self._thread.is_alive()
+        if not ended:
+            # Python's end, while TensorFlow loads in a thread, would abort the process: it has to wait.
+            atexit.register(self._thread.join)
+        return ended
 
     def _model(self, name: str) -> ModelVersions:
         models = self._models

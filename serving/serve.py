@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import os
+import sys
 from collections.abc import Callable, Sequence
 
 from serving.foreground import print_at_once, stop_signals, write_port
@@ -20,6 +22,8 @@ def serve(
     announce: Callable[[str], None] = print_at_once,
 ) -> None:
     """Serves until SIGTERM or SIGINT, then stops gracefully. To be called from the main thread.
+
+    Where a version is still being loaded when the grace is over, the process ends here, with status 0.
 
     Args:
         models, options: as for `ModelServer`.
@@ -54,4 +58,13 @@ def serve(
                 announce(f"REST API and metrics on {scheme}://{address(options.host, server.rest_port)}")
             stop.wait()
         finally:
-            server.stop(grace)
+            ended = server.stop(grace)
+    if not ended:
+        _end_process()
+
+
+def _end_process() -> None:
+    # Python's own end would wait for the version that is being loaded.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Sequence
 from concurrent import futures
 
@@ -111,14 +112,21 @@ class ModelServer:
             self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
         return port
 
-    def stop(self, grace: float = 5.0) -> None:
-        """Says that it is not serving, takes no new requests, and waits up to `grace` seconds for those under way."""
+    def stop(self, grace: float = 5.0) -> bool:
+        """Says that it is not serving, takes no new requests, and waits up to `grace` seconds for those under way.
+
+        Returns:
+            Whether no version is being loaded any more. A thread that loads one cannot be ended: it is left behind,
+            and the interpreter's end waits for it.
+        """
+        end = time.monotonic() + grace
         self._health.enter_graceful_shutdown()
         self._models.stop()
         stopped = self._server.stop(grace)
         if self._rest:
             self._rest.stop(grace)
         stopped.wait()
+        return self._models.wait(max(0.0, end - time.monotonic()))
 
     def _metrics(self) -> ServerMetrics:
         metrics = ServerMetrics(lambda name: name in self._models.loaded)

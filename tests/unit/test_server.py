@@ -31,6 +31,7 @@ from models import raw_example
 from models.spec.errors import UserError
 from serving.client import PredictClient
 from serving.model_config import ModelConfig
+from serving.servable import Servable
 from serving.serve import serve
 from serving.server_options import ServerOptions
 from tests.unit import served_model
@@ -359,6 +360,59 @@ def test_an_ipv6_address_is_taken_with_and_without_brackets(base_path, host):
     assert re.fullmatch(r"serving books version 1 on \[::1\]:\d+", grpc_line)
     assert re.fullmatch(r"REST API and metrics on http://\[::1\]:\d+", rest_line)
     assert answers == [(1,), 200]
+
+
+@pytest.fixture
+def slow_load(base_path, exports, monkeypatch):
+    """Pushes version 2, whose loading fails when the event that it gives is set, and waits until it has begun."""
+    loads, end = threading.Event(), threading.Event()
+
+    def load(directory, version, **options):
+        if version == 2:
+            loads.set()
+            assert end.wait(30)
+            raise ValueError("it is broken")
+        return Servable(directory, version, **options)
+
+    def begin():
+        shutil.copytree(exports[2.0][0], base_path / "2")
+        assert loads.wait(30)
+        return end
+
+    monkeypatch.setattr("serving.server.Servable", load)
+    yield begin
+    end.set()
+
+
+def test_a_server_that_stops_while_it_loads_takes_no_new_requests(base_path, slow_load):
+    server = served_model.server(base_path, poll_seconds=0.01)
+    with grpc.insecure_channel(f"127.0.0.1:{server.start()}") as channel:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        end, ended = slow_load(), []
+        assert stub.Predict(_request([GOOD])).model_spec.version.value == 1
+        stopping = threading.Thread(target=lambda: ended.append(server.stop(grace=30.0)))
+        stopping.start()
+        _wait_for(lambda: stub.Predict.future(_request([GOOD]), timeout=5).code() == grpc.StatusCode.UNAVAILABLE)
+        end.set()
+        stopping.join(30)
+    assert ended == [True]
+
+
+def test_a_version_that_is_being_loaded_does_not_outlast_the_grace(base_path, slow_load, monkeypatch):
+    statuses = []
+    monkeypatch.setattr("serving.serve.os._exit", statuses.append)
+
+    def stop():
+        slow_load()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    thread = threading.Thread(target=stop)
+    start = time.monotonic()
+    serve([ModelConfig("books", str(base_path))], ServerOptions(port=0, poll_seconds=0.01), grace=0.1,
+          announce=lambda line: thread.start())
+    thread.join()
+    # The load would take half a minute, and Python's own end would wait for it.
+    assert statuses == [0] and time.monotonic() - start < 25
 
 
 def test_health_of_the_server_and_of_each_service_until_it_stops(base_path):
