@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import os
 import threading
-import time
 from collections.abc import Iterator
 
 import grpc
@@ -18,6 +18,7 @@ class Admission:
 
     A server that is asked for more than it can do answers what it can, and the rest at once:
     requests that would wait longer than their callers do would only take time from the others.
+    Those that wait get their turn in the order in which they came.
 
     Args:
         running: requests worked on at once; eight for each CPU core when None, so that there
@@ -36,8 +37,9 @@ class Admission:
         self._limit = running or 8 * len(os.sched_getaffinity(0))
         self._most_waiting = waiting
         self._running = 0
-        self._waiting = 0
-        self._freed = threading.Condition()
+        # Each is set when its turn has come. Somebody waits only while as many run as may.
+        self._queue: collections.deque[threading.Event] = collections.deque()
+        self._lock = threading.Lock()
 
     @property
     def capacity(self) -> int:
@@ -52,7 +54,7 @@ class Admission:
     @property
     def waiting(self) -> int:
         """Requests that wait now."""
-        return self._waiting
+        return len(self._queue)
 
     @contextlib.contextmanager
     def slot(self, seconds: float | None = None) -> Iterator[None]:
@@ -73,30 +75,37 @@ class Admission:
             RequestError: RESOURCE_EXHAUSTED: too many wait already; DEADLINE_EXCEEDED: its turn
                 did not come in time.
         """
-        with self._freed:
-            if self._running >= self._limit:
-                self._wait(seconds)
-            self._running += 1
+        with self._lock:
+            if self._running < self._limit:
+                self._running += 1
+                return
+            turn = self._queue_up()
+        # gRPC says 292 billion years where the caller sets no deadline.
+        if not turn.wait(None if seconds is None else min(seconds, threading.TIMEOUT_MAX)):
+            self._give_up(turn)
 
     def leave(self) -> None:
         """Gives its turn to the next."""
-        with self._freed:
-            self._running -= 1
-            self._freed.notify()
+        with self._lock:
+            if self._queue:
+                # To nobody else: who comes now would otherwise overtake those that wait.
+                self._queue.popleft().set()
+            else:
+                self._running -= 1
 
-    def _wait(self, seconds: float | None) -> None:
-        if self._waiting >= self._most_waiting:
+    def _queue_up(self) -> threading.Event:
+        if len(self._queue) >= self._most_waiting:
             raise RequestError(
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
-                f"{self._running} requests are under way and {self._waiting} wait; try again later")
-        end = None if seconds is None else time.monotonic() + seconds
-        self._waiting += 1
-        try:
-            while self._running >= self._limit:
-                left = None if end is None else end - time.monotonic()
-                if left is not None and left <= 0:
-                    raise RequestError(
-                        grpc.StatusCode.DEADLINE_EXCEEDED, "the deadline passed before the request's turn came")
-                self._freed.wait(left)
-        finally:
-            self._waiting -= 1
+                f"{self._running} requests are under way and {len(self._queue)} wait; try again later")
+        turn = threading.Event()
+        self._queue.append(turn)
+        return turn
+
+    def _give_up(self, turn: threading.Event) -> None:
+        with self._lock:
+            # Its turn may have come since.
+            if turn.is_set():
+                return
+            self._queue.remove(turn)
+        raise RequestError(grpc.StatusCode.DEADLINE_EXCEEDED, "the deadline passed before the request's turn came")

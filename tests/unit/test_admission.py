@@ -74,6 +74,53 @@ def test_a_deadline_ends_the_waiting_and_leaves_nothing_behind():
         pass
 
 
+def test_turns_are_in_the_order_of_arrival():
+    admission, order = Admission(running=1, waiting=10), []
+
+    def work(name):
+        with admission.slot():
+            order.append(name)
+
+    admission.enter()
+    threads = []
+    for i in range(3):
+        threads.append(threading.Thread(target=work, args=(i,)))
+        threads[-1].start()
+        _until(lambda i=i: admission.waiting == i + 1)
+    # The turn is the first one's even before it awakes: who comes now waits behind the others.
+    admission.leave()
+    work("newcomer")
+    for thread in threads:
+        thread.join(20)
+    assert order == [0, 1, 2, "newcomer"] and (admission.running, admission.waiting) == (0, 0)
+
+
+def test_a_turn_that_comes_as_the_deadline_passes_is_taken(monkeypatch):
+    admission = Admission(running=1, waiting=5)
+    admission.enter()
+
+    def too_late(turn, seconds):
+        admission.leave()
+        return False
+
+    monkeypatch.setattr(threading.Event, "wait", too_late)
+    admission.enter(0.0)
+    assert (admission.running, admission.waiting) == (1, 0)
+
+
+# What gRPC says where the caller sets no deadline.
+@pytest.mark.parametrize("seconds", [None, 9.223372035058902e18])
+def test_who_has_no_deadline_waits(seconds):
+    admission = Admission(running=1, waiting=5)
+    admission.enter()
+    waiting = _Holder(admission, seconds)
+    _until(lambda: admission.waiting == 1)
+    admission.leave()
+    assert waiting.holds.wait(20)
+    waiting.finish()
+    assert waiting.error is None
+
+
 def test_a_request_that_fails_frees_its_slot():
     admission = Admission(running=1, waiting=0)
     for _ in range(3):
