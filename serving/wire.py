@@ -60,6 +60,9 @@ _MESSAGES = {
         (2, "inputs", "map bytes"),
         (3, "output_filter", "string*"),
     ],
+    # What requests for one model, and MultiInference, begin with; protobuf skips the rest: for the server.
+    "RequestHead": [(1, "model_spec", "ModelSpec")],
+    "MultiInferenceHead": [(1, "tasks", "RequestHead*")],
     "PredictResponse": [(1, "outputs", "map Tensor"), (2, "model_spec", "ModelSpec")],
     # A Tensor with nothing but values, which lie on the wire as they do in memory: for the server.
     "PackedFloats": [(5, "float_val", "bytes")],
@@ -102,5 +105,7 @@ _CLASSES = _build()
 Example = _CLASSES[f"{_PACKAGE}.Example"]
 PredictRequest = _CLASSES[f"{_PACKAGE}.PredictRequest"]
 UndecodedPredictRequest = _CLASSES[f"{_PACKAGE}.UndecodedPredictRequest"]
+RequestHead = _CLASSES[f"{_PACKAGE}.RequestHead"]
+MultiInferenceHead = _CLASSES[f"{_PACKAGE}.MultiInferenceHead"]
 PredictResponse = _CLASSES[f"{_PACKAGE}.PredictResponse"]
 PackedFloats = _CLASSES[f"{_PACKAGE}.PackedFloats"]
