@@ -9,7 +9,7 @@ from concurrent import futures
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from tensorflow_serving.apis import (
     model_service_pb2,
     model_service_pb2_grpc,
@@ -19,6 +19,7 @@ from tensorflow_serving.apis import (
 
 from serving import wire
 from serving.admission import Admission
+from serving.bounded_reflection import BoundedReflection
 from serving.guarded_calls import GuardedCalls
 from serving.model_config import ModelConfig
 from serving.model_manager import ModelManager
@@ -36,6 +37,8 @@ _SERVICES = (
 # Calls, and threads, that do not wait for their turn: health, status, and those that are sent away with a reason. gRPC
 # sends more away by itself, which takes no thread; it would otherwise queue them, and cancel some when a thousand wait.
 _SPARE = 16
+# Streams of reflection, which may be left open, and take as many threads besides.
+_REFLECTION_STREAMS = 8
 
 
 class ModelServer:
@@ -67,12 +70,13 @@ class ModelServer:
             Servable, batching=options.batching, intra_op_threads=options.intra_op_threads))
         self._admission = admission = Admission(options.running, options.waiting)
         metrics = self._metrics()
+        calls = admission.capacity + _SPARE + _REFLECTION_STREAMS
         self._server = grpc.server(
-            futures.ThreadPoolExecutor(admission.capacity + _SPARE, thread_name_prefix="request"),
+            futures.ThreadPoolExecutor(calls, thread_name_prefix="request"),
             interceptors=[GuardedCalls(
                 admission, lambda model, method, *result: metrics.observe(model, method, "GRPC", *result),
                 {"Predict": wire.UndecodedPredictRequest.FromString})],
-            maximum_concurrent_rpcs=admission.capacity + _SPARE,
+            maximum_concurrent_rpcs=calls,
             # Two servers on one port would share its requests without a word.
             options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", options.max_message_bytes)],
         )
@@ -82,7 +86,9 @@ class ModelServer:
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(self._models), self._server)
         self._health = health.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        reflection.enable_server_reflection((*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
+        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(
+            BoundedReflection((*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), _REFLECTION_STREAMS),
+            self._server)
         self._rest = None
         if options.rest_port is not None:
             self._rest = RestServer(

@@ -446,6 +446,38 @@ def test_reflection_tells_which_services_there_are(channel):
         "Predict", "Classify", "Regress", "MultiInference", "GetModelMetadata"}
 
 
+def test_idle_reflection_takes_no_place_of_other_calls(base_path):
+    # Without a bound, 24 calls would be all that are let in.
+    server = served_model.server(base_path, running=1, waiting=0)
+    idle, streams = threading.Event(), []
+
+    def requests():
+        yield reflection_pb2.ServerReflectionRequest(list_services="")
+        idle.wait(30)
+
+    try:
+        with grpc.insecure_channel(f"127.0.0.1:{server.start()}") as channel:
+            reflection = reflection_pb2_grpc.ServerReflectionStub(channel)
+            streams = [reflection.ServerReflectionInfo(requests()) for _ in range(8)]
+            assert all(next(stream).HasField("list_services_response") for stream in streams)
+            for _ in range(40):
+                with pytest.raises(grpc.RpcError) as caught:
+                    next(reflection.ServerReflectionInfo(requests()))
+                assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+                assert caught.value.details() == "8 reflection streams are open, and no more may be; try again later"
+            stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+            assert stub.Predict(_request([GOOD]), timeout=10).model_spec.version.value == 1
+            # One that ends, whether in order or not, makes room.
+            streams.pop().cancel()
+            _wait_for(lambda: reflection.ServerReflectionInfo(iter([]), timeout=10).code() == grpc.StatusCode.OK)
+            idle.set()
+            assert [list(stream) for stream in streams] == [[]] * 7
+            _wait_for(lambda: reflection.ServerReflectionInfo(iter([]), timeout=10).code() == grpc.StatusCode.OK)
+    finally:
+        idle.set()
+        server.stop(grace=1.0)
+
+
 def test_metrics_of_both_apis(server, stub):
     for _ in range(2):
         stub.Predict(_request([GOOD]))
