@@ -85,7 +85,7 @@ def _request(examples, model="books", **spec):
     return request
 
 
-def _wait_for(condition, seconds=10.0):
+def _wait_for(condition, seconds=30.0):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
