@@ -11,7 +11,7 @@ from typing import Any
 from benchmarks.ablation_list import REFERENCE, Ablation
 from benchmarks.ablation_table import table
 from benchmarks.arms import NOT_READ, Arms
-from benchmarks.journal import Journal
+from benchmarks.journal import Journal, task_config
 from benchmarks.prepared_data import PreparedData
 from benchmarks.search import with_settings
 from pipeline.config import RunConfig
@@ -84,7 +84,7 @@ class AblationRunner:
         """All that a result depends on, so that equal rows of the table are trained once; and its configuration."""
         config = with_settings(self._config.model_copy(update={"seed": seed}), ablation.settings)
         task: dict[str, Any] = {
-            "arm": ablation.arm, "config": config.model_dump(mode="json", exclude=NOT_READ[ablation.arm]),
+            "arm": ablation.arm, "config": task_config(config, NOT_READ[ablation.arm]),
             "spec": self._data.spec.to_json(), "rows": self._data.rows,
             "positive": self._data.ingestion["positive"]}
         if ablation.arm == "joint":

@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.alignment_cost_table import table
-from benchmarks.journal import Journal
+from benchmarks.journal import Journal, task_config
 from benchmarks.prepared_data import PreparedData
 from benchmarks.report import machine
 from benchmarks.sentence_rows import SentenceRows, SentenceStage
@@ -94,7 +94,7 @@ class AlignmentCost:
 
     def _known(self, what: str, more: dict[str, Any], measure: Callable[[], dict]) -> dict:
         """A result from the journal, or a new one. A rate belongs to the machine that it was measured on."""
-        task = {"what": what, **more, "config": self._config.model_dump(mode="json"), "spec": self._data.spec.to_json(),
+        task = {"what": what, **more, "config": task_config(self._config), "spec": self._data.spec.to_json(),
                 "splits": self._data.rows, "rows": self.sample.count, "tokens": self.sample.tokens,
                 "click_batch": self._click_batch, "machine": machine()}
         _log.info("%s %s", what, ", ".join(f"{k} {v}" for k, v in more.items()))

@@ -25,7 +25,7 @@ from collections.abc import Iterable, Iterator
 
 from benchmarks.cold_start_table import ROWS, table
 from benchmarks.command import RESULTS, run, seeds_of, shown_command
-from benchmarks.journal import Journal
+from benchmarks.journal import Journal, task_config
 from models.spec.dataset_spec import DatasetSpec
 from models.spec.errors import UserError
 from pipeline import console, datasets
@@ -128,7 +128,7 @@ def _known(spec: DatasetSpec, side: str, seed: int, options, journal: Journal, f
     # What the stage of the pipeline does by itself is measured here from without.
     settings = [*options.set, f"seed={seed}", "data.max_unknown_share=1", "cold_start.enabled=false"]
     config = RunConfig.load(spec.name, None, settings, options.smoke)
-    task = {"spec": spec.to_json(), "side": side, "config": config.model_dump(mode="json"),
+    task = {"spec": spec.to_json(), "side": side, "config": task_config(config),
             "smoke": options.smoke}
     result = journal.get(task)
     if result is None:

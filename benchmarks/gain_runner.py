@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.arms import ARMS, CONTROL, NOT_READ, Arms
 from benchmarks.gain_table import slice_table, table, targets
-from benchmarks.journal import Journal
+from benchmarks.journal import Journal, task_config
 from benchmarks.prepared_data import PreparedData
 from benchmarks.search import SEED, candidates, with_settings
 from pipeline.config import RunConfig
@@ -105,7 +105,7 @@ class Gain:
     def _run(self, backbone: str, arm: str, seed: int, settings: dict, test: bool = True) -> dict[str, dict]:
         config = with_settings(self._config.model_copy(update={"backbone": backbone, "seed": seed}), settings)
         task: dict[str, Any] = {
-            "arm": arm, "config": config.model_dump(mode="json", exclude=NOT_READ[arm]),
+            "arm": arm, "config": task_config(config, NOT_READ[arm]),
             "spec": self._data.spec.to_json(), "rows": self._data.rows,
             "positive": self._data.ingestion["positive"], "test": test}
         result = self._journal.get(task)

@@ -6,7 +6,13 @@ import hashlib
 import json
 import os
 import pathlib
+from collections.abc import Iterable
 from typing import Any
+
+from pipeline.config import RunConfig
+
+# Which no benchmark reads, and which came when results lay in journals already.
+_UNREAD = {"cold_start": {"few_rows"}}
 
 
 class Journal:
@@ -56,6 +62,18 @@ class Journal:
             f.flush()
             os.fsync(f.fileno())
         self._results[_key(task)] = result
+
+
+def task_config(config: RunConfig, not_read: Iterable[str] = ()) -> dict[str, Any]:
+    """What of a configuration a task depends on, without groups and keys that are not read for it.
+
+    Example:
+
+    ```python
+    journal.get({"arm": "plain", "config": task_config(config, {"alignment"})})
+    ```
+    """
+    return config.model_dump(mode="json", exclude={**dict.fromkeys(not_read, True), **_UNREAD})
 
 
 def _key(task: dict[str, Any]) -> str:
