@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import logging
 import os
@@ -94,15 +95,20 @@ def leave_on_interrupt(line: str) -> Iterator[None]:
         line: what the logger of this module says.
     """
 
-    def leave(*_) -> None:
+    def leave() -> None:
         logging.getLogger(LOGGER).info("%s", line)
         sys.stdout.flush()
         os._exit(INTERRUPTED)
 
+    def in_a_thread(*_) -> None:
+        # The signal may have come in the middle of a line, whose stream cannot be written to before that is out. Not a
+        # `threading.Thread`: its start takes a lock that may be held here.
+        _thread.start_new_thread(leave, ())
+
     previous = signal.getsignal(signal.SIGINT)
     # A script's job in the background is started so that the terminal's Ctrl-C spares it.
     if previous != signal.SIG_IGN:
-        signal.signal(signal.SIGINT, leave)
+        signal.signal(signal.SIGINT, in_a_thread)
     try:
         yield
     finally:

@@ -113,6 +113,25 @@ def test_an_interrupt_ends_the_process_at_once_with_one_line(log):
     assert "I ctrl: kept" in log.read_text()
 
 
+def test_an_interrupt_in_the_middle_of_a_line_waits_for_its_end(log):
+    # Most of the time is spent writing: to write within that is an error, which logging tells the file of.
+    process = subprocess.Popen(
+        [sys.executable, "-c", _STUCK.replace("time.sleep(60)", "while True: logger.info('x' * 1000)"), log],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout.readline() == "ready\n"
+        process.stdout.read(1_000_000)
+        process.send_signal(signal.SIGINT)
+        told, errors = process.communicate(timeout=10)
+    finally:
+        process.kill()
+        process.wait()
+    assert (process.returncode, errors) == (130, "")
+    assert "kept\n" in told
+    text = log.read_text()
+    assert "Logging error" not in text and "I ctrl: kept\n" in text
+
+
 def test_the_interrupts_handler_is_restored():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
