@@ -16,11 +16,12 @@ def root(tmp_path_factory):
 
 @pytest.mark.parametrize("name", backbones.names())
 def test_every_backbone_is_trained_and_pushed(ctrl, root, name):
+    another = any(root.iterdir())
     # Pushed whatever a smoke run's figures are; what the backbone does not change is reused.
     run = ctrl("run", "--dataset", "sample", "--root", root, "--smoke", "--set", f"backbone={name}",
                "--set", "evaluation.min_auc=0.01", "--set", "evaluation.max_auc_drop=1",
                "--set", "evaluation.max_logloss_rise=10", "--set", "evaluation.max_calibration_error=10")
     assert f"plain {name}" in run.stdout and "verdict     PUSHED" in run.stdout, run.stdout
     assert run.stderr == ""
-    if name != backbones.names()[0]:
+    if another:
         assert components(run.stdout)["Transform"] == "reused"
