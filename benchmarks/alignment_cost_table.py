@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from benchmarks.ablation_table import paired
+from benchmarks.markdown import line
 
 RATE_COLUMNS = ("way", "rows/s", "ratio to naive")
 QUALITY_COLUMNS = ("aligned", "seeds", "validation AUC", "difference to naive", "p")
@@ -26,21 +27,21 @@ def table(rows: int, encoding: Mapping[str, float], rate: float, epochs: int,
     """
     naive = float(np.mean([q["rows_per_second"] for q in quality["naive"]]))
     encoded = f"{encoding['texts']:,} texts encoded in {encoding['seconds']:,.1f} s"
-    lines = [_line(RATE_COLUMNS), "|---" * len(RATE_COLUMNS) + "|"]
+    lines = [line(RATE_COLUMNS), "|---" * len(RATE_COLUMNS) + "|"]
     for way, found in (
             ("naive: every row's sentence is encoded in every step", naive),
             ("ours, steps alone", rate),
             *((f"ours, with the encoding, {n} epoch{'s' * (n > 1)}: {encoded}",
                amortised(rows, rate, encoding["seconds"], n)) for n in dict.fromkeys((1, epochs)))):
-        lines.append(_line((way, f"{found:,.0f}", f"{found / naive:,.1f}")))
-    lines += ["", _line(QUALITY_COLUMNS), "|---" * len(QUALITY_COLUMNS) + "|"]
+        lines.append(line((way, f"{found:,.0f}", f"{found / naive:,.1f}")))
+    lines += ["", line(QUALITY_COLUMNS), "|---" * len(QUALITY_COLUMNS) + "|"]
     aucs = {way: dict(enumerate(q["auc"] for q in found)) for way, found in quality.items()}
     for way, values in aucs.items():
         numbers = list(values.values())
         spread = f" ± {np.std(numbers, ddof=1):.4f}" if len(numbers) > 1 else ""
         mean, deviation, p = paired(values, aucs["naive"])
         difference = f"{mean:+.4f}" + ("" if deviation is None else f" ± {deviation:.4f}")
-        lines.append(_line((
+        lines.append(line((
             _SHOWN[way], len(numbers), f"{np.mean(numbers):.4f}{spread}", "" if way == "naive" else difference,
             "" if way == "naive" else "–" if p is None else f"{p:.2g}")))
     return "\n".join(lines)
@@ -49,7 +50,3 @@ def table(rows: int, encoding: Mapping[str, float], rate: float, epochs: int,
 def amortised(rows: int, rate: float, seconds: float, epochs: int) -> float:
     """Rows/s of `epochs` passes at a rate, when the encoding took some seconds first."""
     return epochs * rows / (seconds + epochs * rows / rate)
-
-
-def _line(cells: Sequence) -> str:
-    return f"| {' | '.join(map(str, cells))} |"

@@ -128,8 +128,7 @@ def _known(spec: DatasetSpec, side: str, seed: int, options, journal: Journal, f
     # What the stage of the pipeline does by itself is measured here from without.
     settings = [*options.set, f"seed={seed}", "data.max_unknown_share=1", "cold_start.enabled=false"]
     config = RunConfig.load(spec.name, None, settings, options.smoke)
-    task = {"spec": spec.to_json(), "side": side, "config": task_config(config),
-            "smoke": options.smoke}
+    task = {"spec": spec.to_json(), "side": side, "config": task_config(config), "smoke": options.smoke}
     result = journal.get(task)
     if result is None:
         result = _run(spec, side, settings, config, options, folder)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from scipy import stats
 
 from benchmarks.arms import CONTROL
+from benchmarks.markdown import head, line, said
 from benchmarks.report import mean_and_deviation
 from benchmarks.slices import ALL
 
@@ -22,18 +23,18 @@ Results = Mapping[str, Mapping[str, Mapping[int, Mapping[str, Mapping[str, float
 
 def table(results: Results) -> str:
     """Figures on all rows: one line a backbone and model."""
-    lines = _head(COLUMNS)
+    lines = head(COLUMNS)
     for backbone, models in results.items():
         for model, shown in MODELS.items():
             if models.get(model):
                 figures = [cell for metric in ("auc", "logloss") for cell in _cells(models, model, ALL, metric)]
-                lines.append(_line([backbone, shown, len(models[model]), *figures]))
+                lines.append(line([backbone, shown, len(models[model]), *figures]))
     return "\n".join(lines)
 
 
 def slice_table(results: Results) -> str:
     """AUC on the slices: one line a backbone, slice and model."""
-    lines = _head(("backbone", "slice", "rows", "model", "AUC", "difference", "p"))
+    lines = head(("backbone", "slice", "rows", "model", "AUC", "difference", "p"))
     for backbone, models in results.items():
         first = next(iter(models["plain"].values())) if models.get("plain") else {}
         for name in first:
@@ -42,7 +43,7 @@ def slice_table(results: Results) -> str:
             for model, shown in MODELS.items():
                 if models.get(model):
                     cells = _cells(models, model, name, "auc")
-                    lines.append(_line([backbone, name, f"{first[name]['rows']:,}", shown, *cells]))
+                    lines.append(line([backbone, name, f"{first[name]['rows']:,}", shown, *cells]))
     return "\n".join(lines)
 
 
@@ -54,8 +55,8 @@ def targets(results: Results) -> str:
         if models.get("distilled"):
             by, _ = difference(models, "distilled", ALL, "auc")
             auc = np.mean([run[ALL]["auc"] for run in models["distilled"].values()])
-            lines.append(f"* {backbone}: {_said(by >= GAIN)} ({by:+.4f}); "
-                         f"{_said(auc > AUC)} ({auc:.4f}).")
+            lines.append(f"* {backbone}: {said(by >= GAIN)} ({by:+.4f}); "
+                         f"{said(auc > AUC)} ({auc:.4f}).")
     return "\n".join(lines)
 
 
@@ -89,15 +90,3 @@ def _cells(models, model: str, name: str, metric: str) -> list[str]:
         return [mean, "", ""]
     by, p = difference(models, model, name, metric)
     return [mean, "–" if by is None else f"{by:+.4f}", "–" if p is None else f"{p:.2g}"]
-
-
-def _said(reached: bool) -> str:
-    return "yes" if reached else "no"
-
-
-def _head(columns: Sequence[str]) -> list[str]:
-    return [_line(columns), "|---" * len(columns) + "|"]
-
-
-def _line(cells: Sequence) -> str:
-    return f"| {' | '.join(map(str, cells))} |"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from benchmarks.latencies import slope
+from benchmarks.markdown import head, line, said
 from benchmarks.serving_case import CASES
 from benchmarks.serving_latency import CLIENTS, EMPTY
 from benchmarks.serving_overload import TIMES
@@ -25,16 +26,16 @@ the server's own overhead: both are measured in turns, a tenth at a time. What g
 
 def latency(results: Mapping[str, Mapping]) -> str:
     """Latencies and throughput, overhead, and the naive ways; `results` as `serving_latency.measure` returns them."""
-    lines = _head(_CELLS)
+    lines = head(_CELLS)
     for name in (*CASES, EMPTY):
         shown = _EMPTY_NAME if name == EMPTY else CASES[name].name
         bare = results[name].get("bare", {})
         for threads, cell in bare.items():
-            lines.append(_line([
+            lines.append(line([
                 shown, f"bare, {_counted(threads, 'thread')}", *_times(cell), f"{cell['per_second']:,.0f}",
                 "" if threads > 1 else "1.00", "", "", f"{cell['count']:,}"]))
         for clients, cell in results[name]["served"].items():
-            lines.append(_line([
+            lines.append(line([
                 shown, _counted(clients, "client"), *_times(cell), f"{cell['per_second']:,.0f}",
                 f"{cell['p50'] / bare[1]['p50']:.2f}" if bare else "", f"{cell['server_cpu']:.2f}",
                 f"{cell['client_cpu']:.2f}", f"{cell['count']:,}"]))
@@ -49,10 +50,10 @@ def overload(result: Mapping) -> str:
         f"Sustained in closed loops: {result['sustained']:,.0f} requests a second. Offered: {TIMES} times that, "
         f"{result['offered']:,.0f}; sent: {result['rate']:,.0f} a second, {result['sent']:,} in all, of which "
         f"{result['late']:,} left more than 10 ms after they were due.", "",
-        *_head(("of those sent", "share", "target")),
-        _line(["answered", f"{result['answered']:.1%}", ""]),
-        _line(["shed, RESOURCE_EXHAUSTED", f"{result['shed']:.1%}", ""]),
-        _line(["any other failure", f"{result['failed']:.1%}", f"none: {_said(result['failed'] == 0)}"]), "",
+        *head(("of those sent", "share", "target")),
+        line(["answered", f"{result['answered']:.1%}", ""]),
+        line(["shed, RESOURCE_EXHAUSTED", f"{result['shed']:.1%}", ""]),
+        line(["any other failure", f"{result['failed']:.1%}", f"none: {said(result['failed'] == 0)}"]), "",
         f"Status codes: {_statuses(result['statuses'])}. Answered: {result['answered_per_second']:,.0f} a second, "
         f"{result['answered_per_second'] / result['sustained']:.2f} times the sustained rate."]
     if latency:
@@ -69,12 +70,12 @@ def soak(result: Mapping) -> str:
     return "\n".join([
         f"{result['requests']:,} requests, {result['rate']:,.0f} a second (sustained: {result['sustained']:,.0f}), "
         f"{result['late']:,} sent late; failures: {result['failures']:,} (target: none: "
-        f"{_said(result['failures'] == 0)}); status codes: {_statuses(result['statuses'])}. Latency: p50 "
+        f"{said(result['failures'] == 0)}); status codes: {_statuses(result['statuses'])}. Latency: p50 "
         f"{latency['p50']:.1f} ms, p90 {latency['p90']:.1f} ms, p99 {latency['p99']:.1f} ms.",
         f"Versions pushed meanwhile: {len(pushed)}, of which {seen} answered.",
         f"The server's resident memory, without its first minute: {_rise(result['slope'])}; in the second half, when "
         f"versions have come and gone: {_rise(slope([at for at, _ in half], [mib for _, mib in half]))}.", "",
-        *_head(("minute", "MiB")), *(_line([f"{at:.4g}", f"{mib:,.0f}"]) for at, mib in result["memory"])])
+        *head(("minute", "MiB")), *(line([f"{at:.4g}", f"{mib:,.0f}"]) for at, mib in result["memory"])])
 
 
 def pushes(result: Mapping) -> str:
@@ -86,8 +87,8 @@ def pushes(result: Mapping) -> str:
     return "\n".join([
         f"{result['answers']:,} requests answered meanwhile, none failed. Of the later half of the replacements, each "
         f"left {half:+.1f} MiB behind in the mean.", "",
-        *_head(("versions replaced", "MiB", "more than at first")),
-        *(_line([n, f"{memory[n]:,.0f}", f"{memory[n] / memory[0] - 1:+.1%}"]) for n in shown)])
+        *head(("versions replaced", "MiB", "more than at first")),
+        *(line([n, f"{memory[n]:,.0f}", f"{memory[n] / memory[0] - 1:+.1%}"]) for n in shown)])
 
 
 def _rise(found: float | None) -> str:
@@ -97,37 +98,37 @@ def _rise(found: float | None) -> str:
 def beside_peers(result: Mapping) -> str:
     """Latencies beside the other libraries, and whether ours are lower."""
     cells = result["latency"]
-    lines = _head(("contender", "rows", "p50 ms", "p90 ms", "p99 ms", "rows/s", "p50 to ours over gRPC", "calls"))
+    lines = head(("contender", "rows", "p50 ms", "p90 ms", "p99 ms", "rows/s", "p50 to ours over gRPC", "calls"))
     for name, by_rows in cells.items():
         for rows, cell in by_rows.items():
-            lines.append(_line([name, rows, *_times(cell), f"{1000 * rows / cell['p50']:,.0f}",
+            lines.append(line([name, rows, *_times(cell), f"{1000 * rows / cell['p50']:,.0f}",
                                 f"{cell['p50'] / _best(cells, SERVED, rows):.2f}", f"{cell['count']:,}"]))
     sizes = ", ".join(f"{name} {number:,}" for name, number in result["parameters"].items())
     return "\n".join([*lines, "", f"Parameters: {sizes}.", "", *_peer_verdicts(cells)])
 
 
 def _overheads(results: Mapping[str, Mapping]) -> str:
-    lines = _head(_OVERHEADS)
+    lines = head(_OVERHEADS)
     nothing = results[EMPTY]["own"]["socket"]
     for name, case in CASES.items():
         if case.calls == 1:
             bare, socket = (results[name]["own"][key]["p50"] for key in ("bare", "socket"))
-            lines.append(_line([
+            lines.append(line([
                 case.name, f"{bare:.2f}", f"{socket:.2f}", f"{socket - bare:.2f}", f"{nothing['p50']:.2f}",
                 f"{results[name]['served'][1]['p50']:.2f}", f"{results[name]['client']['work']['p50']:.2f}",
-                _said(socket - bare < OVERHEAD_TARGET)]))
+                said(socket - bare < OVERHEAD_TARGET)]))
     told = _OWN.format(cpu=nothing["client_cpu"], grpc_cpu=results[EMPTY]["served"][1]["client_cpu"])
     return "\n".join([told, "", *lines])
 
 
 def _naive(results: Mapping[str, Mapping]) -> str:
-    lines = _head((
+    lines = head((
         "question", "naive way", "clients", "p50 ms", "naive p50 ms", "naive to ours", "throughput, ours to naive"))
     for name, ways in _NAIVE.items():
         for way in ways:
             for clients in CLIENTS:
                 ours, theirs = (results[n]["served"][clients] for n in (name, way))
-                lines.append(_line([
+                lines.append(line([
                     CASES[name].name, CASES[way].name.removeprefix("naive: "), clients, f"{ours['p50']:.2f}",
                     f"{theirs['p50']:.2f}", f"{theirs['p50'] / ours['p50']:.1f}",
                     f"{ours['per_second'] / theirs['per_second']:.1f}"]))
@@ -137,7 +138,7 @@ def _naive(results: Mapping[str, Mapping]) -> str:
 def _rank_verdict(results: Mapping[str, Mapping]) -> str:
     p99 = results["rank"]["served"][1]["p99"]
     return (f"Target: {CASES['rank'].name}, p99 under {RANK_TARGET:g} ms with one client: "
-            f"{_said(p99 < RANK_TARGET)} ({p99:.2f} ms).")
+            f"{said(p99 < RANK_TARGET)} ({p99:.2f} ms).")
 
 
 def _peer_verdicts(cells: Mapping[str, Mapping]) -> list[str]:
@@ -151,8 +152,8 @@ def _peer_verdicts(cells: Mapping[str, Mapping]) -> list[str]:
                 of_way = {n: c for n, c in peers.items() if n.endswith(WAYS["forward"]) == (way == "forward")}
                 name = min(of_way, key=lambda n: of_way[n][rows]["p50"])
                 ahead = of_way[name][rows]["p50"] / _best(cells, ours, rows)
-                parts.append(f"{kind} ahead of {name}'s `predict`: {_said(ahead > 1)} ({ahead:.2f})" if not shown else
-                             f"{kind} ahead of {name}: {_said(ahead > 1)} ({ahead:.2f})")
+                parts.append(f"{kind} ahead of {name}'s `predict`: {said(ahead > 1)} ({ahead:.2f})" if not shown else
+                             f"{kind} ahead of {name}: {said(ahead > 1)} ({ahead:.2f})")
         lines.append(f"* {_counted(rows, 'row')}: {'; '.join(parts)}.")
     return lines
 
@@ -172,15 +173,3 @@ def _statuses(found: Mapping[str, int]) -> str:
 
 def _counted(number: int, what: str) -> str:
     return f"{number:,} {what}{'s' if number > 1 else ''}"
-
-
-def _said(reached: bool) -> str:
-    return "yes" if reached else "no"
-
-
-def _head(columns: Sequence[str]) -> list[str]:
-    return [_line(columns), "|---" * len(columns) + "|"]
-
-
-def _line(cells: Sequence) -> str:
-    return f"| {' | '.join(map(str, cells))} |"

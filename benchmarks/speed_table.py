@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import median
 
+from benchmarks.markdown import head, line, said
+
 MEMORY, STREAM = "this project, in memory", "this project, streamed"
 OURS = (MEMORY, STREAM)
 COLUMNS = ("model", "contender", "parameters", "rows/s", "lowest to highest", "to the best peer", "to in memory")
@@ -17,12 +19,12 @@ Results = Mapping[str, Mapping[str, Sequence[Mapping]]]
 
 def table(results: Results) -> str:
     """One line a model and contender."""
-    lines = [_line(COLUMNS), "|---" * len(COLUMNS) + "|"]
+    lines = head(COLUMNS)
     for model, contenders in results.items():
         best = best_peer(contenders)
         for name, rounds in contenders.items():
             speeds = [r["rows_per_second"] for r in rounds]
-            lines.append(_line([
+            lines.append(line([
                 model, name, f"{rounds[0]['parameters']:,}", f"{median(speeds):,.0f}",
                 f"{min(speeds):,.0f} to {max(speeds):,.0f}",
                 f"{ratio(contenders, name, best):.2f}" if best else "–",
@@ -35,10 +37,10 @@ def verdicts(results: Results) -> str:
     lines = []
     for model, contenders in results.items():
         best, streamed = best_peer(contenders), ratio(contenders, STREAM, MEMORY)
-        parts = [f"streaming within 10 % of in memory: {_said(streamed >= _STREAM_TARGET)} ({streamed:.2f})"]
+        parts = [f"streaming within 10 % of in memory: {said(streamed >= _STREAM_TARGET)} ({streamed:.2f})"]
         for name in OURS if best else ():
             ahead = ratio(contenders, name, best)
-            parts.append(f"{name.split(', ')[1]} ahead of {best}, the best peer: {_said(ahead > 1)} ({ahead:.2f})")
+            parts.append(f"{name.split(', ')[1]} ahead of {best}, the best peer: {said(ahead > 1)} ({ahead:.2f})")
         lines.append(f"* {model}: {'; '.join(parts)}.")
     return "\n".join(lines)
 
@@ -62,11 +64,3 @@ def different_sizes(contenders: Mapping[str, Sequence[Mapping]]) -> bool:
 
 def _median(contenders, name: str) -> float:
     return median(r["rows_per_second"] for r in contenders[name])
-
-
-def _said(reached: bool) -> str:
-    return "yes" if reached else "no"
-
-
-def _line(cells: Sequence) -> str:
-    return f"| {' | '.join(map(str, cells))} |"

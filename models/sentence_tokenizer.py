@@ -56,11 +56,11 @@ class SentenceTokenizer:
 
     def __call__(self, sentences: tf.Tensor) -> tf.Tensor:
         sentences = _by_row(sentences)
+        graph = self._graph(self._token_ids, sentences)
         if tf.executing_eagerly():
-            return self._graph(self._token_ids, sentences)(sentences)
+            return graph(sentences)
         # tf.data prepares a graph anew for every pass, which takes seconds for byte-pair encoding. This one is
         # prepared once; it runs outside of Python's lock all the same.
-        graph = self._graph(self._token_ids, sentences)
         token_ids = tf.numpy_function(lambda x: graph(x).numpy(), [sentences], tf.int32)
         return tf.ensure_shape(token_ids, [None, self._max_tokens])
 
