@@ -8,6 +8,7 @@ import numpy as np
 from scipy import stats
 
 from benchmarks.ablation_list import Ablation
+from benchmarks.markdown import head
 from benchmarks.report import mean_and_deviation
 from benchmarks.slices import ALL
 
@@ -23,7 +24,7 @@ def table(results: Sequence[tuple[Ablation, Runs]], reference: Runs) -> str:
         results: an ablation and its figures on the test split, by seed.
         reference: those of the reference. A line with the very same figures is marked as it.
     """
-    lines = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
+    lines = head(COLUMNS)
     for ablation, runs in results:
         cells = [ablation.shown, ablation.value, str(len(runs))]
         for metric in ("auc", "logloss"):

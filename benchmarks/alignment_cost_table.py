@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from benchmarks.ablation_table import paired
-from benchmarks.markdown import line
+from benchmarks.markdown import head, line
 
 RATE_COLUMNS = ("way", "rows/s", "ratio to naive")
 QUALITY_COLUMNS = ("aligned", "seeds", "validation AUC", "difference to naive", "p")
@@ -27,14 +27,14 @@ def table(rows: int, encoding: Mapping[str, float], rate: float, epochs: int,
     """
     naive = float(np.mean([q["rows_per_second"] for q in quality["naive"]]))
     encoded = f"{encoding['texts']:,} texts encoded in {encoding['seconds']:,.1f} s"
-    lines = [line(RATE_COLUMNS), "|---" * len(RATE_COLUMNS) + "|"]
+    lines = head(RATE_COLUMNS)
     for way, found in (
             ("naive: every row's sentence is encoded in every step", naive),
             ("ours, steps alone", rate),
             *((f"ours, with the encoding, {n} epoch{'s' * (n > 1)}: {encoded}",
                amortised(rows, rate, encoding["seconds"], n)) for n in dict.fromkeys((1, epochs)))):
         lines.append(line((way, f"{found:,.0f}", f"{found / naive:,.1f}")))
-    lines += ["", line(QUALITY_COLUMNS), "|---" * len(QUALITY_COLUMNS) + "|"]
+    lines += ["", *head(QUALITY_COLUMNS)]
     aucs = {way: dict(enumerate(q["auc"] for q in found)) for way, found in quality.items()}
     for way, values in aucs.items():
         numbers = list(values.values())

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from benchmarks.markdown import head
 from benchmarks.report import mean_and_deviation
 
 COLUMNS = (
@@ -21,7 +22,7 @@ def table(results: Sequence[tuple[str, str, Mapping[int, Mapping]]]) -> str:
         results: dataset, side, and seed to what was measured: `entries`, `rows`, `clicks`, and in
             `models` by name the AUC with each of `ROWS` and what the texts have `explained` by feature.
     """
-    lines = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
+    lines = head(COLUMNS)
     for dataset, side, runs in results:
         # Entries and rows are the same for all seeds: a hash chooses them.
         first = next(iter(runs.values()))

@@ -19,6 +19,7 @@ import tempfile
 import time
 
 from benchmarks.command import RESULTS
+from benchmarks.markdown import head
 
 HEADER = """# Whole runs
 
@@ -51,7 +52,7 @@ def main() -> None:
     text = HEADER.format(
         command=command, cores=os.cpu_count(), s="s" if len(options.seeds) > 1 else "",
         seeds=", ".join(map(str, options.seeds)))
-    text += "\n".join(["", f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|", *rows, ""])
+    text += "\n".join(["", *head(COLUMNS), *rows, ""])
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(text, encoding="utf-8")
     print(text)
