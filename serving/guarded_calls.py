@@ -92,7 +92,7 @@ class _Call:
             try:
                 decoded = self._decode(request)
                 model = self._model(decoded)
-                response = self._handler.response_serializer(self._handler.unary_unary(decoded, context))
+                response = self._handler.unary_unary(decoded, context).SerializeToString()
             finally:
                 self._leave()
         except RequestError as error:

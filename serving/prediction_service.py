@@ -11,13 +11,13 @@ from tensorflow_serving.apis import (
     classification_pb2,
     get_model_metadata_pb2,
     inference_pb2,
-    predict_pb2,
+    model_pb2,
     prediction_service_pb2_grpc,
     regression_pb2,
 )
 
-from serving import inference
-from serving.answer_tensor import write_answer
+from serving import inference, wire
+from serving.answer_tensor import answer_tensor
 from serving.model_manager import ModelManager
 from serving.request_error import RequestError
 from serving.servable import Servable
@@ -56,15 +56,18 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         Args:
             request: a `wire.UndecodedPredictRequest`: most tensors are decoded by the graph.
             context: of the call.
+
+        Returns:
+            A `wire.UndecodedPredictResponse`.
         """
         servable = find(self._models, request.model_spec)
         started = time.perf_counter()
         outputs = servable.run(request.model_spec.signature_name, request.inputs, request.output_filter)
         self._observe_run(request.model_spec.name, "Predict", time.perf_counter() - started)
-        response = predict_pb2.PredictResponse.FromString(
-            _head(request.model_spec.name, servable.version, request.model_spec.signature_name or DEFAULT))
+        response = wire.UndecodedPredictResponse(model_spec=_spec(
+            request.model_spec.name, servable.version, request.model_spec.signature_name or DEFAULT))
         for name, values in outputs.items():
-            write_answer(response.outputs[name], values)
+            response.outputs[name] = answer_tensor(values)
         return response
 
     def Classify(self, request, context=None):
@@ -152,10 +155,8 @@ def _describe(answered, asked, servable: Servable, default_signature: str = "") 
 
 
 @functools.lru_cache(1024)
-def _head(name: str, version: int, signature_name: str) -> bytes:
-    """A `PredictResponse` without outputs: the same for all answers of a signature."""
-    response = predict_pb2.PredictResponse()
-    response.model_spec.name = name
-    response.model_spec.version.value = version
-    response.model_spec.signature_name = signature_name
-    return response.SerializeToString()
+def _spec(name: str, version: int, signature_name: str) -> bytes:
+    """The serialized `ModelSpec` of an answer: the same for all of a signature."""
+    spec = model_pb2.ModelSpec(name=name, signature_name=signature_name)
+    spec.version.value = version
+    return spec.SerializeToString()

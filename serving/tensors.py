@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -9,9 +10,10 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 from google.protobuf import message
-from tensorflow.core.framework import tensor_pb2, types_pb2
+from tensorflow.core.framework import tensor_pb2, tensor_shape_pb2, types_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 
+from serving import wire
 from serving.request_error import RequestError
 
 # A shape is a few bytes that ask for any amount of memory, so it is bounded before anything is allocated.
@@ -22,6 +24,8 @@ VALUE_FIELDS = {
     types_pb2.DT_INT32: ("int_val", np.dtype(np.int32)),
     types_pb2.DT_INT64: ("int64_val", np.dtype(np.int64)),
 }
+# Bytes of a shape; the sizes of a shorter one are kept.
+_SHORT = 64
 
 
 class InputSpec(NamedTuple):
@@ -60,29 +64,26 @@ def to_array(spec: InputSpec, serialized: bytes) -> np.ndarray:
     """
     name = spec.name
     try:
-        tensor = tensor_pb2.TensorProto.FromString(serialized)
+        tensor = wire.UndecodedTensor.FromString(serialized)
     except message.DecodeError as error:
         raise RequestError.invalid(f"input '{name}' is no serialized TensorProto") from error
     if tensor.dtype != spec.dtype:
         raise RequestError.invalid(
             f"input '{name}' is of type {type_name(tensor.dtype)}; the signature wants {type_name(spec.dtype)}")
     declared = tensor.tensor_shape
-    if declared.unknown_rank:
-        raise RequestError.invalid(f"input '{name}' has no shape")
-    shape = [dim.size for dim in declared.dim]
-    check_shape(spec, shape)
+    shape = (_shape if len(declared) <= _SHORT else _shape.__wrapped__)(spec, declared)
     count = math.prod(shape)
     if spec.dtype == types_pb2.DT_STRING:
         values = tensor.string_val[:]
         if len(values) != count:
-            raise RequestError.invalid(f"input '{name}' has the shape {shape}, but {len(values)} values")
+            raise RequestError.invalid(f"input '{name}' has the shape {list(shape)}, but {len(values)} values")
         return np.array(values, dtype=object).reshape(shape)
     content = tensor.tensor_content
     if content:
         size = count * tf.dtypes.as_dtype(spec.dtype).size
         if len(content) != size:
             raise RequestError.invalid(
-                f"input '{name}' has the shape {shape}, so {size} bytes, but {len(content)} bytes of content")
+                f"input '{name}' has the shape {list(shape)}, so {size} bytes, but {len(content)} bytes of content")
     elif spec.dtype in VALUE_FIELDS:
         field, dtype = VALUE_FIELDS[spec.dtype]
         values = getattr(tensor, field)[:]
@@ -90,9 +91,23 @@ def to_array(spec: InputSpec, serialized: bytes) -> np.ndarray:
             return np.array(values, dtype).reshape(shape)
     try:
         # Also where equal values at the end are sent once.
-        return tf.make_ndarray(tensor)
+        return tf.make_ndarray(tensor_pb2.TensorProto.FromString(serialized))
     except (TypeError, ValueError) as error:
         raise RequestError.invalid(f"input '{name}' cannot be read: {error}") from error
+
+
+@functools.lru_cache(1024)
+def _shape(spec: InputSpec, serialized: bytes) -> tuple[int, ...]:
+    """The checked sizes of a serialized `TensorShapeProto`."""
+    try:
+        declared = tensor_shape_pb2.TensorShapeProto.FromString(serialized)
+    except message.DecodeError as error:
+        raise RequestError.invalid(f"input '{spec.name}' is no serialized TensorProto") from error
+    if declared.unknown_rank:
+        raise RequestError.invalid(f"input '{spec.name}' has no shape")
+    shape = [dim.size for dim in declared.dim]
+    check_shape(spec, shape)
+    return tuple(shape)
 
 
 def check_names(what: str, given: Iterable[str], signature_name: str, wanted: Iterable[str]) -> None:

@@ -64,6 +64,18 @@ _MESSAGES = {
     "RequestHead": [(1, "model_spec", "ModelSpec")],
     "MultiInferenceHead": [(1, "tasks", "RequestHead*")],
     "PredictResponse": [(1, "outputs", "map Tensor"), (2, "model_spec", "ModelSpec")],
+    # The same on the wire, with parts that are bytes already: for the server.
+    "UndecodedPredictResponse": [(1, "outputs", "map bytes"), (2, "model_spec", "bytes")],
+    # A Tensor with its shape as bytes, most of which come again and again: for the server.
+    "UndecodedTensor": [
+        (1, "dtype", "int32"),
+        (2, "tensor_shape", "bytes"),
+        (4, "tensor_content", "bytes"),
+        (5, "float_val", "float*"),
+        (7, "int_val", "int32*"),
+        (8, "string_val", "bytes*"),
+        (10, "int64_val", "int64*"),
+    ],
     # A Tensor with nothing but values, which lie on the wire as they do in memory: for the server.
     "PackedFloats": [(5, "float_val", "bytes")],
 }
@@ -108,4 +120,6 @@ UndecodedPredictRequest = _CLASSES[f"{_PACKAGE}.UndecodedPredictRequest"]
 RequestHead = _CLASSES[f"{_PACKAGE}.RequestHead"]
 MultiInferenceHead = _CLASSES[f"{_PACKAGE}.MultiInferenceHead"]
 PredictResponse = _CLASSES[f"{_PACKAGE}.PredictResponse"]
+UndecodedPredictResponse = _CLASSES[f"{_PACKAGE}.UndecodedPredictResponse"]
+UndecodedTensor = _CLASSES[f"{_PACKAGE}.UndecodedTensor"]
 PackedFloats = _CLASSES[f"{_PACKAGE}.PackedFloats"]

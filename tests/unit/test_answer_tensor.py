@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2
 
-from serving.answer_tensor import write_answer
+from serving.answer_tensor import answer_tensor
 
 
 @pytest.mark.parametrize(("values", "field"), [
@@ -18,8 +18,7 @@ from serving.answer_tensor import write_answer
     (np.zeros(0, np.float32), "float_val"),
 ])
 def test_values_stand_in_the_field_of_their_type(values, field):
-    tensor = tensor_pb2.TensorProto()
-    write_answer(tensor, values)
+    tensor = tensor_pb2.TensorProto.FromString(answer_tensor(values))
     assert list(getattr(tensor, field)) == values.ravel().tolist()
     assert tensor.tensor_content == b""
     read = tf.make_ndarray(tensor)

@@ -1,6 +1,7 @@
 """What the server counts, read back by Prometheus' own parser."""
 
 import timeit
+from concurrent import futures
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -46,6 +47,18 @@ def test_latencies_are_in_tf_servings_buckets_of_microseconds(metrics):
     assert [buckets[le] for le in ("10.0", "18.0", "32.4", "612.22", "1102.0", "+Inf")] == [1, 1, 2, 2, 3, 4]
     assert found[f"{name}_count", labels] == 4
     assert found[f"{name}_sum", labels] == pytest.approx(9 + 20 + 1000 + 2e9)
+
+
+def test_threads_lose_no_observation_and_none_piles_up(metrics):
+    def observe(_):
+        metrics.observe("ctr", "Predict", "GRPC", "OK", 0.001)
+        metrics.observe_run("ctr", "Predict", 0.001)
+        return len(metrics._written)
+
+    with futures.ThreadPoolExecutor(4) as threads:
+        assert max(threads.map(observe, range(2000))) < 100
+    numbers = [value for (name, _), value in _samples(metrics).items() if name.endswith(("_count_total", "y_count"))]
+    assert numbers == [2000] * 3
 
 
 def test_the_time_in_the_graph_has_a_metric_of_its_own(metrics):
