@@ -48,8 +48,8 @@ Open loop, Poisson arrivals from another process, for {seconds:g} s; a third eac
 Latency counts from when a request was due; none is tried again."""
 _SOAK = """## Soak
 
-{minutes:g} minutes of the same mixture at half the sustained rate; a copy of the version is pushed under a new number
-every two minutes, or, of a short soak, every third of it."""
+{minutes:g} minutes of the same mixture at half the sustained rate, answered by one version; what replacing it leaves
+behind is the next part's question."""
 _PUSHES = """## Many versions
 
 One version replaced by the next, {count} times in a row; memory when the new one has answered and the old one is

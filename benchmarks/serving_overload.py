@@ -1,4 +1,4 @@
-"""The parts of the benchmark of serving that go on for minutes: overload, and a soak with pushes."""
+"""The parts of the benchmark of serving that go on for minutes: overload, and a soak."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ TIMES = 4
 _log = logging.getLogger(f"{LOGGER}.serving")
 _SEED = 1
 _SUSTAINED_CLIENTS = 32
-# Seconds between two looks at the memory, and between two pushes; a short soak takes a fraction of itself.
-_LOOK, _PUSH = 60, 120
+# Seconds between two looks at the memory; a short soak takes a fraction of itself.
+_LOOK = 60
 
 
 def overload(setup: ServingSetup, seconds: float) -> dict:
@@ -49,56 +49,48 @@ def overload(setup: ServingSetup, seconds: float) -> dict:
 
 
 def soak(setup: ServingSetup, minutes: float) -> dict:
-    """Half the sustained rate for minutes, while new versions are pushed.
+    """Half the sustained rate for minutes.
 
     Args:
         setup: the model and the rest.
         minutes: how long.
 
     Returns:
-        `sustained` requests a second, the `rate` of the soak, `requests`, `statuses`, `failures`, `latency`, the
-        `pushed` versions and those that were `seen` in answers; `memory`: pairs of minutes and MiB; `slope` in MiB a
-        minute after the first minute (of a short soak: after the first sixth), None with too few looks.
+        `sustained` requests a second, the `rate` of the soak, `requests`, `statuses`, `failures`, `latency`;
+        `memory`: pairs of minutes and MiB; `slope` in MiB a minute after the first minute (of a short soak: after
+        the first sixth).
     """
     def run() -> dict:
         seconds = 60 * minutes
-        look, push = min(_LOOK, seconds / 6), min(_PUSH, seconds / 3)
+        look = min(_LOOK, seconds / 6)
         with ServerProcess(setup.model.root) as server:
             sustained = _sustained(setup, server)
             load = setup.in_client(
                 open_loop, server.target, setup.requests_of("mix"), sustained / 2, seconds, _SEED)
-            memory, pushed = _watch(setup, server, load, seconds, look, push)
+            memory = _watch(server, load, seconds, look)
             result = load.result()
         requests, answered = sum(result["statuses"].values()), result["statuses"].get(OK, 0)
         settled = [(at, mib) for at, mib in memory if at >= look / 60]
         return {"sustained": sustained, "rate": result["rate"], "requests": requests, "statuses": result["statuses"],
                 "late": result["late"], "failures": requests - answered, "latency": summary(result["seconds"]),
-                "pushed": pushed, "seen": result["versions"], "memory": memory,
+                "memory": memory,
                 "slope": slope([at for at, _ in settled], [mib for _, mib in settled])}
 
     _log.info("soak: %g minutes at half the sustained rate", minutes)
     return setup.kept({"part": "soak", "minutes": minutes}, run)
 
 
-def _watch(setup: ServingSetup, server: ServerProcess, load, seconds: float, look: float, push: float) -> (
-        tuple[list[tuple[float, float]], list[int]]):
-    """Looks at the memory and pushes versions until the load ends."""
+def _watch(server: ServerProcess, load, seconds: float, look: float) -> list[tuple[float, float]]:
+    """Looks at the memory until the load ends."""
     begun = time.monotonic()
-    memory, pushed = [(0.0, server.memory_mib)], []
-    # None in the last seconds: the version must have time to answer.
-    pushes = [n * push for n in range(1, int(seconds / push) + 1) if n * push < 0.95 * seconds]
-    events = sorted([*((n * look, "look") for n in range(1, int(seconds / look + 1e-6) + 1)),
-                     *((at, "push") for at in pushes)])
-    for at, event in events:
+    memory = [(0.0, server.memory_mib)]
+    for number in range(1, int(seconds / look + 1e-6) + 1):
         # A load that failed ends at once, and its result says why.
-        while (wait := begun + at - time.monotonic()) > 0 and not (load.done() and load.exception()):
+        while (wait := begun + number * look - time.monotonic()) > 0 and not (load.done() and load.exception()):
             time.sleep(min(wait, 1))
-        if event == "look":
-            memory.append((at / 60, server.memory_mib))
-            _log.info("        %.1f minutes: %.0f MiB", *memory[-1])
-        else:
-            pushed.append(setup.model.push())
-    return memory, pushed
+        memory.append((number * look / 60, server.memory_mib))
+        _log.info("        %.1f minutes: %.0f MiB", *memory[-1])
+    return memory
 
 
 def _sustained(setup: ServingSetup, server: ServerProcess) -> float:

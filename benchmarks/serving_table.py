@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from benchmarks.latencies import slope
 from benchmarks.markdown import head, line, said
 from benchmarks.serving_case import CASES
 from benchmarks.serving_latency import CLIENTS, EMPTY
 from benchmarks.serving_overload import TIMES
 from benchmarks.serving_peers import BARE, ROWS, SERVED, WAYS
 
-RANK_TARGET, OVERHEAD_TARGET = 10.0, 1.0
+RANK_TARGET, OVERHEAD_TARGET, FLAT = 10.0, 1.0, 0.01
 _EMPTY_NAME = "an empty call (health check)"
 _NAIVE = {"hundred": ("naive_hundred",), "hundred_columns": ("naive_hundred",),
           "rank": ("naive_rank", "naive_rank_columns")}
@@ -64,18 +63,17 @@ def overload(result: Mapping) -> str:
 
 def soak(result: Mapping) -> str:
     """What came of minutes of load."""
-    latency, pushed = result["latency"], result["pushed"]
-    seen = sum(version in result["seen"] for version in pushed)
-    half = [look for look in result["memory"] if look[0] >= result["memory"][-1][0] / 2]
+    latency, memory = result["latency"], result["memory"]
+    (begun, settled), (ended, _) = memory[1], memory[-1]
+    rise = result["slope"] * (ended - begun) / settled
     return "\n".join([
         f"{result['requests']:,} requests, {result['rate']:,.0f} a second (sustained: {result['sustained']:,.0f}), "
         f"{result['late']:,} sent late; failures: {result['failures']:,} (target: none: "
         f"{said(result['failures'] == 0)}); status codes: {_statuses(result['statuses'])}. Latency: p50 "
         f"{latency['p50']:.1f} ms, p90 {latency['p90']:.1f} ms, p99 {latency['p99']:.1f} ms.",
-        f"Versions pushed meanwhile: {len(pushed)}, of which {seen} answered.",
-        f"The server's resident memory, without its first minute: {_rise(result['slope'])}; in the second half, when "
-        f"versions have come and gone: {_rise(slope([at for at, _ in half], [mib for _, mib in half]))}.", "",
-        *head(("minute", "MiB")), *(line([f"{at:.4g}", f"{mib:,.0f}"]) for at, mib in result["memory"])])
+        f"The server's resident memory, without its first minute: {result['slope']:+.2f} MiB a minute, {rise:+.1%} in "
+        f"all (target: flat, less than {FLAT:.0%}: {said(rise < FLAT)}).", "",
+        *head(("minute", "MiB")), *(line([f"{at:.4g}", f"{mib:,.0f}"]) for at, mib in memory)])
 
 
 def pushes(result: Mapping) -> str:
@@ -89,10 +87,6 @@ def pushes(result: Mapping) -> str:
         f"left {half:+.1f} MiB behind in the mean.", "",
         *head(("versions replaced", "MiB", "more than at first")),
         *(line([n, f"{memory[n]:,.0f}", f"{memory[n] / memory[0] - 1:+.1%}"]) for n in shown)])
-
-
-def _rise(found: float | None) -> str:
-    return "– (too few looks)" if found is None else f"{found:+.2f} MiB a minute"
 
 
 def beside_peers(result: Mapping) -> str:

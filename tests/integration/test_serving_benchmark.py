@@ -38,8 +38,8 @@ def test_the_smoke_version_writes_its_table_and_goes_on_from_its_journal(tmp_pat
     assert sum(not bare for _, bare, *_ in cells) == 9 * 3
     assert all(0 < float(p50) <= float(p90) <= float(p99) for *_, p50, p90, p99 in cells)
     assert "| any other failure | 0.0% | none: yes |" in text
-    # Whether there are any is for the benchmark to say: on a busy machine a push may hold requests up.
-    assert re.search(r"failures: [\d,]+ \(target: none: (yes|no)\)", text) and "Versions pushed meanwhile: 2" in text
+    # Whether there are any is for the benchmark to say.
+    assert re.search(r"failures: [\d,]+ \(target: none: (yes|no)\)", text)
     assert re.search(r"^\| 0 \| [\d,]+ \| \+0.0% \|\n\| 1 \| .*\n\| 2 \| ", text, re.M)
     assert "Not installed, and left out: FuxiCTR, DeepCTR-Torch." in text
     assert len(re.findall(r"^\| this project, (?:gRPC|bare), ", text, re.M)) == 4 * 3

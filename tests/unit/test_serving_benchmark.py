@@ -134,18 +134,17 @@ def test_the_overload():
 
 def test_the_soak():
     result = {"requests": 30000, "rate": 50.0, "sustained": 100.0, "late": 0, "failures": 2,
-              "statuses": {"OK": 29998, "UNAVAILABLE": 2}, "latency": _cell(4.0), "pushed": [2, 3, 4],
-              "seen": [1, 2, 3], "slope": 1.234,
-              "memory": [(0, 800.4), (1.0, 1200.6), (2.0, 1201.1), (3.0, 1201.6)]}
+              "statuses": {"OK": 29998, "UNAVAILABLE": 2}, "latency": _cell(4.0), "slope": 1.5,
+              "memory": [(0, 400.4), (1.0, 600.6), (2.0, 602.1), (3.0, 603.6)]}
     lines = serving_table.soak(result).splitlines()
     assert lines[0] == (
         "30,000 requests, 50 a second (sustained: 100), 0 sent late; failures: 2 (target: none: no); status codes: OK "
         "29,998, UNAVAILABLE 2. Latency: p50 4.0 ms, p90 8.0 ms, p99 12.0 ms.")
-    assert lines[1:3] == ["Versions pushed meanwhile: 3, of which 2 answered.",
-                          "The server's resident memory, without its first minute: +1.23 MiB a minute; in the second "
-                          "half, when versions have come and gone: +0.50 MiB a minute."]
-    assert lines[-4:-2] == ["| 0 | 800 |", "| 1 | 1,201 |"]
-    assert "first minute: – (too few looks);" in serving_table.soak({**result, "slope": None})
+    # 3.0 of 600.6.
+    assert lines[1] == ("The server's resident memory, without its first minute: +1.50 MiB a minute, +0.5% in all "
+                        "(target: flat, less than 1%: yes).")
+    assert lines[-4:-2] == ["| 0 | 400 |", "| 1 | 601 |"]
+    assert "+1.0% in all (target: flat, less than 1%: no)" in serving_table.soak({**result, "slope": 3.1})
 
 
 def test_many_versions():
