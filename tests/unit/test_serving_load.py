@@ -8,7 +8,6 @@ import grpc
 import pytest
 
 from benchmarks.serving_load import ask, closed_loop, open_loop
-from serving import wire
 
 
 class Server:
