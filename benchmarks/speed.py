@@ -44,7 +44,8 @@ Written by `{command}`; {threads} CPU cores.
   training AUC and logloss and looks for numbers that are not finite at every step, FuxiCTR's clips gradients.
   FuxiCTR's package holds neither of the models: they are put together of its layers.
 * **Streamed**: from one gzipped TFRecord of Examples through a shuffle buffer of {shuffle_buffer:,} rows, as `ctrl run`
-  trains. All others have the rows as arrays in memory.
+  trains: an epoch's first batches are made ready while the one before ends. So this project trains one more, not
+  counted, after those that are. All others have the rows as arrays in memory.
 
 Versions: {versions}.
 """

@@ -23,6 +23,7 @@ NOT_DECAYED = [r"(^|/)(bias|gamma|beta)(:\d+)?$"]
 # Thresholds lie evenly between 0 and 1, while clicks are rare: with fewer, most rows of a log with a
 # click rate of a few per cent would share a handful of them. The update takes under 1 % of a step.
 _AUC_THRESHOLDS = 4000
+_BATCHES_AHEAD = 8
 
 
 def new_adamw(model, learning_rate, weight_decay, large_table=LARGE_TABLE, **options):
@@ -156,6 +157,10 @@ def fit(model, train, validation=None, *, epochs, checkpoint_dir, log_dir=None, 
                 distributed_fit(model, data, validation, initial_epoch=checkpoint.epoch, epochs=until,
                                 steps_per_epoch=steps, callbacks=watchers)
                 return
+            if steps is None and (known := int(data.cardinality())) > 0:
+                # An epoch's first batches take long, since many rows are shuffled for them: they are made ready
+                # while the epoch before ends, and is validated.
+                data, steps = data.repeat(until - checkpoint.epoch).prefetch(_BATCHES_AHEAD), known
             with warnings.catch_warnings():
                 if steps is None:
                     # Said at the end of every epoch over files, whose number of rows TensorFlow cannot know.

@@ -1,6 +1,7 @@
 import json
 import pathlib
 import re
+import time
 import types
 
 import keras
@@ -131,6 +132,28 @@ def test_without_validation_the_last_epoch_counts(tmp_path):
     assert len(history.history["loss"]) == 3
     for ours, last in zip(_weights(model), endings[-1]):
         np.testing.assert_array_equal(ours, last)
+
+
+def test_the_next_epoch_is_made_ready_while_one_ends(tmp_path):
+    rows, passes, begun = next(iter(_data().unbatch().batch(ROWS))), [], []
+
+    def one_pass():
+        passes.append(len(passes) + 1)
+        return tf.data.Dataset.from_tensor_slices(rows).batch(BATCH).as_numpy_iterator()
+
+    data = tf.data.Dataset.from_generator(one_pass, output_signature=_data().element_spec)
+
+    def wait(epoch, logs):
+        end = time.monotonic() + 30
+        while len(passes) < min(epoch + 2, 3) and time.monotonic() < end:
+            time.sleep(0.01)
+        begun.append(len(passes))
+
+    model = _model()
+    model(rows[0])
+    fit(model, data.apply(tf.data.experimental.assert_cardinality(STEPS)), epochs=3, checkpoint_dir=tmp_path,
+        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=wait)])
+    assert begun == [2, 3, 3] and len(passes) == 3
 
 
 def test_same_seed_same_result(tmp_path):
