@@ -1,13 +1,13 @@
 """Requests that run, wait and are sent away."""
 
 import threading
-import time
 
 import grpc
 import pytest
 
 from serving.admission import Admission
 from serving.request_error import RequestError
+from tests.waiting import wait_until
 
 
 class _Holder(threading.Thread):
@@ -33,20 +33,13 @@ class _Holder(threading.Thread):
         assert not self.is_alive()
 
 
-def _until(condition):
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.002)
-
-
 def test_one_too_many_is_sent_away_at_once_and_those_that_wait_get_their_turn():
     admission = Admission(running=2, waiting=1)
     assert admission.capacity == 3
     first, second = _Holder(admission), _Holder(admission)
     assert first.holds.wait(20) and second.holds.wait(20)
     third = _Holder(admission)
-    _until(lambda: admission.waiting == 1)
+    wait_until(lambda: admission.waiting == 1)
     with pytest.raises(RequestError, match="2 requests are under way and 1 wait") as caught, admission.slot(60):
         pass
     assert caught.value.code == grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -86,7 +79,7 @@ def test_turns_are_in_the_order_of_arrival():
     for i in range(3):
         threads.append(threading.Thread(target=work, args=(i,)))
         threads[-1].start()
-        _until(lambda i=i: admission.waiting == i + 1)
+        wait_until(lambda i=i: admission.waiting == i + 1)
     # The turn is the first one's even before it awakes: who comes now waits behind the others.
     admission.leave()
     work("newcomer")
@@ -114,7 +107,7 @@ def test_who_has_no_deadline_waits(seconds):
     admission = Admission(running=1, waiting=5)
     admission.enter()
     waiting = _Holder(admission, seconds)
-    _until(lambda: admission.waiting == 1)
+    wait_until(lambda: admission.waiting == 1)
     admission.leave()
     assert waiting.holds.wait(20)
     waiting.finish()

@@ -4,7 +4,6 @@ import gc
 import logging
 import os
 import shutil
-import time
 
 import numpy as np
 import pytest
@@ -21,6 +20,7 @@ from serving.request_error import RequestError
 from serving.version_policy import VersionPolicy
 from serving.warmup_requests import WARMUP_FILE
 from tests.unit import served_model
+from tests.waiting import wait_until
 
 STATE = get_model_status_pb2.ModelVersionStatus.State
 
@@ -45,13 +45,6 @@ def push(tmp_path, export):
 
 def _states(model, **asked):
     return {s.version: STATE.Name(s.state) for s in model.statuses(**asked).model_version_status}
-
-
-def _until(condition):
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.01)
 
 
 def _refused(call, *arguments, **named):
@@ -168,11 +161,11 @@ def test_a_name_that_is_no_text_ends_no_following(push, tmp_path, caplog):
     os.mkdir(odd)
     models.start()
     try:
-        _until(lambda: any("books cannot be read" in r.getMessage() for r in caplog.records))
+        wait_until(lambda: any("books cannot be read" in r.getMessage() for r in caplog.records))
         os.rmdir(odd)
         os.mkdir(os.path.join(os.fsencode(push(2)), b"2", b"\xff"))
         push(3)
-        _until(lambda: models.loaded == {"books": [3]})
+        wait_until(lambda: models.loaded == {"books": [3]})
     finally:
         models.stop()
 

@@ -2,7 +2,6 @@
 
 import shutil
 import threading
-import time
 
 import grpc
 import numpy as np
@@ -13,6 +12,7 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from models import raw_example
 from tests.unit import served_model
+from tests.waiting import wait_until
 
 ROW = raw_example.encode({"age": [3.0], "topics": [b"sea"]})
 
@@ -22,13 +22,6 @@ def _request(rows):
     request.model_spec.name = "books"
     request.inputs["examples"].CopyFrom(tf.make_tensor_proto([ROW] * rows))
     return request
-
-
-def _until(condition):
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
 
 
 class _Load:
@@ -89,10 +82,11 @@ def test_five_versions_are_pushed_and_one_is_broken(exports, tmp_path, caplog):
                 shutil.copytree(exports / str(version), base_path / str(version),
                                 ignore=shutil.ignore_patterns("variables"))
                 if version == 4:
-                    _until(lambda: any("version 4 of books cannot be loaded" in r.getMessage() for r in caplog.records))
+                    wait_until(lambda: any(
+                        "version 4 of books cannot be loaded" in r.getMessage() for r in caplog.records))
                     continue
                 shutil.copytree(exports / str(version) / "variables", base_path / str(version) / "variables")
-                _until(lambda v=version: any(answered == v for answered, _ in list(load.answers)))
+                wait_until(lambda v=version: any(answered == v for answered, _ in list(load.answers)))
             assert server.loaded == {"books": [6]}
     finally:
         server.stop()
@@ -109,7 +103,7 @@ def test_under_too_much_load_what_is_not_answered_is_sent_away_and_health_goes_o
     try:
         with _Load(port, threads=8, rows=2000) as load, grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
             health = health_pb2_grpc.HealthStub(channel)
-            _until(lambda: len(load.failures) > 50 and len(load.answers) > 20)
+            wait_until(lambda: len(load.failures) > 50 and len(load.answers) > 20)
             assert health.Check(health_pb2.HealthCheckRequest(), timeout=5).status == (
                 health_pb2.HealthCheckResponse.SERVING)
     finally:
@@ -136,7 +130,7 @@ def test_requests_under_way_are_answered_when_the_server_stops(exports):
     thread.start()
     assert asked.wait(30)
     # Sent, and let in.
-    _until(lambda: answers or server._admission.running)
+    wait_until(lambda: answers or server._admission.running)
     server.stop(grace=30)
     thread.join(60)
     in_time = [a for a in answers if a == 5000]

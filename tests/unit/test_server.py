@@ -35,6 +35,7 @@ from serving.servable import Servable
 from serving.serve import serve
 from serving.server_options import ServerOptions
 from tests.unit import served_model
+from tests.waiting import wait_until
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 GOOD = raw_example.encode({"age": [3.0], "topics": [b"sea"]})
@@ -83,13 +84,6 @@ def _request(examples, model="books", **spec):
         setattr(request.model_spec, key, value)
     request.inputs["examples"].CopyFrom(tf.make_tensor_proto(examples))
     return request
-
-
-def _wait_for(condition, seconds=30.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def _has_ipv6():
@@ -225,7 +219,7 @@ def test_a_new_version_is_taken_up_under_load_without_a_failure(server, stub, ba
     for thread in threads:
         thread.start()
     shutil.copytree(exports[2.0][0], base_path / "2")
-    _wait_for(lambda: any(version == 2 for version, _ in list(answers)))
+    wait_until(lambda: any(version == 2 for version, _ in list(answers)))
     stop.set()
     for thread in threads:
         thread.join()
@@ -236,7 +230,7 @@ def test_a_new_version_is_taken_up_under_load_without_a_failure(server, stub, ba
         np.testing.assert_allclose(logits, [0.4 + (version == 2) * 2.0] * 3, atol=1e-5)
     # The version that was taken away is gone, the older one comes back.
     shutil.rmtree(base_path / "2")
-    _wait_for(lambda: server.loaded == {"books": [1]})
+    wait_until(lambda: server.loaded == {"books": [1]})
 
 
 def test_a_broken_version_is_refused_and_taken_once_it_is_whole(
@@ -248,7 +242,7 @@ def test_a_broken_version_is_refused_and_taken_once_it_is_whole(
         (base_path / "3" / "saved_model.pb").write_bytes(b"rubbish")
         shutil.copytree(exports[2.0][0], base_path / "4")
         os.remove(base_path / "4" / variables)
-        _wait_for(lambda: len(caplog.records) >= 2)
+        wait_until(lambda: len(caplog.records) >= 2)
     assert {r.getMessage().split(" of books")[0] for r in caplog.records} == {"version 3", "version 4"}
     assert all("version 1 keeps serving" in r.getMessage() for r in caplog.records)
     assert stub.Predict(_request([GOOD])).model_spec.version.value == 1
@@ -262,7 +256,7 @@ def test_a_broken_version_is_refused_and_taken_once_it_is_whole(
     time.sleep(0.4)
     assert len(caplog.records) == 2
     shutil.copy(os.path.join(exports[2.0][0], variables), base_path / "4" / variables)
-    _wait_for(lambda: server.loaded == {"books": [4]})
+    wait_until(lambda: server.loaded == {"books": [4]})
 
 
 def test_status_of_one_version(channel):
@@ -392,7 +386,7 @@ def test_a_server_that_stops_while_it_loads_takes_no_new_requests(base_path, slo
         assert stub.Predict(_request([GOOD])).model_spec.version.value == 1
         stopping = threading.Thread(target=lambda: ended.append(server.stop(grace=30.0)))
         stopping.start()
-        _wait_for(lambda: stub.Predict.future(_request([GOOD]), timeout=5).code() == grpc.StatusCode.UNAVAILABLE)
+        wait_until(lambda: stub.Predict.future(_request([GOOD]), timeout=5).code() == grpc.StatusCode.UNAVAILABLE)
         end.set()
         stopping.join(30)
     assert ended == [True]
@@ -469,10 +463,10 @@ def test_idle_reflection_takes_no_place_of_other_calls(base_path):
             assert stub.Predict(_request([GOOD]), timeout=10).model_spec.version.value == 1
             # One that ends, whether in order or not, makes room.
             streams.pop().cancel()
-            _wait_for(lambda: reflection.ServerReflectionInfo(iter([]), timeout=10).code() == grpc.StatusCode.OK)
+            wait_until(lambda: reflection.ServerReflectionInfo(iter([]), timeout=10).code() == grpc.StatusCode.OK)
             idle.set()
             assert [list(stream) for stream in streams] == [[]] * 7
-            _wait_for(lambda: reflection.ServerReflectionInfo(iter([]), timeout=10).code() == grpc.StatusCode.OK)
+            wait_until(lambda: reflection.ServerReflectionInfo(iter([]), timeout=10).code() == grpc.StatusCode.OK)
     finally:
         idle.set()
         server.stop(grace=1.0)
