@@ -2,6 +2,7 @@
 
 import keras
 import tensorflow as tf
+from tensorflow_serving.apis import predict_pb2
 
 from models import raw_example
 from models.spec.dataset_spec import DatasetSpec
@@ -99,3 +100,15 @@ def export(folder, bias):
 def server(base_path, **options):
     """A server of the versions below a folder, under the name `books`, on a free port."""
     return ModelServer([ModelConfig("books", str(base_path))], ServerOptions(**{"port": 0, **options}))
+
+
+def request(examples, model="books", **spec):
+    """A `PredictRequest` of serialized Examples; `spec`: of the model's version or label, and the signature."""
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = model
+    if "version" in spec:
+        request.model_spec.version.value = spec.pop("version")
+    for key, value in spec.items():
+        setattr(request.model_spec, key, value)
+    request.inputs["examples"].CopyFrom(tf.make_tensor_proto(examples))
+    return request

@@ -2,12 +2,7 @@
 
 import logging
 import os
-import re
 import shutil
-import signal
-import socket
-import subprocess
-import sys
 import threading
 import time
 import urllib.request
@@ -17,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from google.protobuf import descriptor_pb2
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
@@ -28,12 +23,6 @@ from tensorflow_serving.apis import (
 )
 
 from models import raw_example
-from models.spec.errors import UserError
-from serving.client import PredictClient
-from serving.model_config import ModelConfig
-from serving.servable import Servable
-from serving.serve import serve
-from serving.server_options import ServerOptions
 from tests.unit import served_model
 from tests.waiting import wait_until
 
@@ -75,25 +64,6 @@ def stub(channel):
     return prediction_service_pb2_grpc.PredictionServiceStub(channel)
 
 
-def _request(examples, model="books", **spec):
-    request = predict_pb2.PredictRequest()
-    request.model_spec.name = model
-    if "version" in spec:
-        request.model_spec.version.value = spec.pop("version")
-    for key, value in spec.items():
-        setattr(request.model_spec, key, value)
-    request.inputs["examples"].CopyFrom(tf.make_tensor_proto(examples))
-    return request
-
-
-def _has_ipv6():
-    try:
-        with socket.create_server(("::1", 0), family=socket.AF_INET6):
-            return True
-    except OSError:
-        return False
-
-
 def _sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
@@ -104,7 +74,7 @@ def test_predictions_equal_the_keras_model(stub, exports):
         b"",
         raw_example.encode({"age": [50.0], "lately": [b"b1", b"b2"], "reader": [b"unseen"]}),
     ]
-    response = stub.Predict(_request(examples))
+    response = stub.Predict(served_model.request(examples))
     assert (response.model_spec.name, response.model_spec.version.value) == ("books", 1)
     assert response.model_spec.signature_name == "serving_default"
     got = {name: tf.make_ndarray(tensor) for name, tensor in response.outputs.items()}
@@ -116,7 +86,7 @@ def test_predictions_equal_the_keras_model(stub, exports):
 
 
 def test_output_filter_and_an_empty_batch(stub):
-    request = _request(np.array([], dtype=object))
+    request = served_model.request(np.array([], dtype=object))
     request.inputs["examples"].dtype = tf.string.as_datatype_enum
     request.output_filter.append("probability")
     response = stub.Predict(request)
@@ -125,19 +95,19 @@ def test_output_filter_and_an_empty_batch(stub):
 
 
 def _without_input():
-    request = _request([GOOD])
+    request = served_model.request([GOOD])
     del request.inputs["examples"]
     return request
 
 
 def _with_more(name, value):
-    request = _request([GOOD])
+    request = served_model.request([GOOD])
     request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
     return request
 
 
 def _with_shape(*sizes):
-    request = _request([GOOD])
+    request = served_model.request([GOOD])
     del request.inputs["examples"].tensor_shape.dim[:]
     for size in sizes:
         request.inputs["examples"].tensor_shape.dim.add(size=size)
@@ -145,13 +115,13 @@ def _with_shape(*sizes):
 
 
 def _with_filter(name):
-    request = _request([GOOD])
+    request = served_model.request([GOOD])
     request.output_filter.append(name)
     return request
 
 
 def _of_type(number):
-    request = _request([GOOD])
+    request = served_model.request([GOOD])
     request.inputs["examples"].dtype = number
     return request
 
@@ -159,23 +129,24 @@ def _of_type(number):
 @pytest.mark.parametrize(
     ("request_", "code", "words"),
     [
-        (_request([GOOD], model="films"), "NOT_FOUND", ["'films'", "'books'"]),
-        (_request([GOOD], version=7), "NOT_FOUND", ["version 7", "version 1"]),
-        (_request([GOOD], version_label="canary"), "NOT_FOUND", ["canary"]),
-        (_request([GOOD], signature_name="rank"), "NOT_FOUND", ["'rank'", "serving_default"]),
+        (served_model.request([GOOD], model="films"), "NOT_FOUND", ["'films'", "'books'"]),
+        (served_model.request([GOOD], version=7), "NOT_FOUND", ["version 7", "version 1"]),
+        (served_model.request([GOOD], version_label="canary"), "NOT_FOUND", ["canary"]),
+        (served_model.request([GOOD], signature_name="rank"), "NOT_FOUND", ["'rank'", "serving_default"]),
         (_without_input(), "INVALID_ARGUMENT", ["lacks", "'examples'"]),
         (_with_more("age", 3.0), "INVALID_ARGUMENT", ["'age'", "examples"]),
         (_with_filter("click"), "INVALID_ARGUMENT", ["'click'", "logit, probability"]),
-        (_request([1.0]), "INVALID_ARGUMENT", ["'examples'", "float", "string"]),
+        (served_model.request([1.0]), "INVALID_ARGUMENT", ["'examples'", "float", "string"]),
         (_of_type(999), "INVALID_ARGUMENT", ["'examples'", "999"]),
-        (_request([[GOOD]]), "INVALID_ARGUMENT", ["'examples'", "[1, 1]", "[any]"]),
+        (served_model.request([[GOOD]]), "INVALID_ARGUMENT", ["'examples'", "[1, 1]", "[any]"]),
         (_with_shape(5), "INVALID_ARGUMENT", ["'examples'", "[5]", "1 values"]),
         (_with_shape(-1), "INVALID_ARGUMENT", ["'examples'", "[-1]"]),
         (_with_shape(1 << 60), "INVALID_ARGUMENT", ["'examples'"]),
-        (_request([GOOD, b"\xff\xfe\xfd"]), "INVALID_ARGUMENT", ["'examples'", "row 1", "tf.train.Example"]),
-        (_request([GOOD, GOOD, GOOD[:-2]]), "INVALID_ARGUMENT", ["'examples'", "row 2"]),
-        (_request([GOOD, raw_example.encode({"age": ["old"]})]), "INVALID_ARGUMENT", ["row 1", "'age'"]),
-        (_request([b"x" * (1 << 20)]), "RESOURCE_EXHAUSTED", []),
+        (served_model.request([GOOD, b"\xff\xfe\xfd"]), "INVALID_ARGUMENT",
+         ["'examples'", "row 1", "tf.train.Example"]),
+        (served_model.request([GOOD, GOOD, GOOD[:-2]]), "INVALID_ARGUMENT", ["'examples'", "row 2"]),
+        (served_model.request([GOOD, raw_example.encode({"age": ["old"]})]), "INVALID_ARGUMENT", ["row 1", "'age'"]),
+        (served_model.request([b"x" * (1 << 20)]), "RESOURCE_EXHAUSTED", []),
     ],
 )
 def test_a_bad_request_gets_its_status_and_the_server_goes_on(stub, request_, code, words):
@@ -184,7 +155,7 @@ def test_a_bad_request_gets_its_status_and_the_server_goes_on(stub, request_, co
     assert caught.value.code().name == code, caught.value.details()
     for word in words:
         assert word in caught.value.details()
-    assert stub.Predict(_request([GOOD])).model_spec.version.value == 1
+    assert stub.Predict(served_model.request([GOOD])).model_spec.version.value == 1
 
 
 def test_metadata_holds_the_signature(stub):
@@ -207,7 +178,7 @@ def test_a_new_version_is_taken_up_under_load_without_a_failure(server, stub, ba
     def ask():
         while not stop.is_set():
             try:
-                response = stub.Predict(_request([GOOD] * 3), timeout=10)
+                response = stub.Predict(served_model.request([GOOD] * 3), timeout=10)
             except grpc.RpcError as error:
                 failures.append(error)
             else:
@@ -245,7 +216,7 @@ def test_a_broken_version_is_refused_and_taken_once_it_is_whole(
         wait_until(lambda: len(caplog.records) >= 2)
     assert {r.getMessage().split(" of books")[0] for r in caplog.records} == {"version 3", "version 4"}
     assert all("version 1 keeps serving" in r.getMessage() for r in caplog.records)
-    assert stub.Predict(_request([GOOD])).model_spec.version.value == 1
+    assert stub.Predict(served_model.request([GOOD])).model_spec.version.value == 1
     request = get_model_status_pb2.GetModelStatusRequest()
     request.model_spec.name = "books"
     states = model_service_pb2_grpc.ModelServiceStub(channel).GetModelStatus(request).model_version_status
@@ -269,161 +240,6 @@ def test_status_of_one_version(channel):
     with pytest.raises(grpc.RpcError) as caught:
         stub.GetModelStatus(request)
     assert caught.value.code() == grpc.StatusCode.NOT_FOUND
-
-
-def test_a_folder_without_a_version_is_the_users_error(tmp_path):
-    with pytest.raises(UserError, match="there is no folder"):
-        served_model.server(tmp_path / "nothing", port=0).start()
-    (tmp_path / "8").mkdir()
-    (tmp_path / "8" / "saved_model.pb").write_bytes(b"rubbish")
-    with pytest.raises(UserError, match="version 8"):
-        served_model.server(tmp_path).start()
-
-
-def test_a_port_in_use_is_the_users_error(server, base_path):
-    with pytest.raises(UserError, match=f"127.0.0.1:{server.port}"):
-        served_model.server(base_path, port=server.port).start()
-
-
-@pytest.mark.parametrize("port", [-1, 65536, 99999])
-def test_a_port_that_is_none_is_the_users_error(port):
-    with pytest.raises(UserError, match=f"port {port}: is not between 0 and 65535"):
-        ServerOptions(port=port)
-
-
-def test_the_port_that_was_asked_for_is_taken(base_path, monkeypatch):
-    server = served_model.server(base_path, port=8500)
-    # Another one that gRPC would take without a word.
-    monkeypatch.setattr(server._server, "add_insecure_port", lambda address: 34463)
-    with pytest.raises(UserError, match="cannot listen on 127.0.0.1:8500"):
-        server.start()
-
-
-def test_a_port_file_that_cannot_be_written_is_the_users_error(base_path, tmp_path):
-    announced = []
-    with pytest.raises(UserError, match="absent/port: cannot be written: No such file"):
-        serve([ModelConfig("books", str(base_path))], ServerOptions(port=0),
-              port_file=str(tmp_path / "absent" / "port"), announce=announced.append)
-    assert announced == []
-
-
-def test_serve_announces_itself_and_stops_on_a_signal(base_path, tmp_path):
-    port_file = tmp_path / "port"
-    code = (
-        "import sys\n"
-        "from serving.model_config import ModelConfig\nfrom serving.serve import serve\n"
-        "from serving.server_options import ServerOptions\n"
-        "serve([ModelConfig('books', sys.argv[1])], ServerOptions(port=0), port_file=sys.argv[2])\n"
-        "assert not {'tfx', 'tensorflow_model_analysis', 'tensorflow_transform'} & set(sys.modules)"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", code, str(base_path), str(port_file)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        line = process.stdout.readline().strip()
-        assert line == f"serving books version 1 on 127.0.0.1:{port_file.read_text().strip()}"
-        process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=20)
-    finally:
-        process.kill()
-        process.wait()
-    assert (process.returncode, errors) == (0, "")
-
-
-@pytest.mark.skipif(not _has_ipv6(), reason="no IPv6 on this machine")
-@pytest.mark.parametrize("host", ["::1", "[::1]"])
-def test_an_ipv6_address_is_taken_with_and_without_brackets(base_path, host):
-    found = []
-
-    def ask(line):
-        found.append(line)
-        if "REST" not in line:
-            return
-        with PredictClient(found[0].rpartition(" ")[2], "books") as client:
-            found.append(client.predict([GOOD]).shape)
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(f"{line.rpartition(' ')[2]}/v1/models/books", timeout=10) as answer:
-            found.append(answer.status)
-        signal.raise_signal(signal.SIGTERM)
-
-    serve([ModelConfig("books", str(base_path))], ServerOptions(host, 0, rest_port=0), announce=ask)
-    grpc_line, rest_line, *answers = found
-    assert re.fullmatch(r"serving books version 1 on \[::1\]:\d+", grpc_line)
-    assert re.fullmatch(r"REST API and metrics on http://\[::1\]:\d+", rest_line)
-    assert answers == [(1,), 200]
-
-
-@pytest.fixture
-def slow_load(base_path, exports, monkeypatch):
-    """Pushes version 2, whose loading fails when the event that it gives is set, and waits until it has begun."""
-    loads, end = threading.Event(), threading.Event()
-
-    def load(directory, version, **options):
-        if version == 2:
-            loads.set()
-            assert end.wait(30)
-            raise ValueError("it is broken")
-        return Servable(directory, version, **options)
-
-    def begin():
-        shutil.copytree(exports[2.0][0], base_path / "2")
-        assert loads.wait(30)
-        return end
-
-    monkeypatch.setattr("serving.server.Servable", load)
-    yield begin
-    end.set()
-
-
-def test_a_server_that_stops_while_it_loads_takes_no_new_requests(base_path, slow_load):
-    server = served_model.server(base_path, poll_seconds=0.01)
-    with grpc.insecure_channel(f"127.0.0.1:{server.start()}") as channel:
-        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-        end, ended = slow_load(), []
-        assert stub.Predict(_request([GOOD])).model_spec.version.value == 1
-        stopping = threading.Thread(target=lambda: ended.append(server.stop(grace=30.0)))
-        stopping.start()
-        wait_until(lambda: stub.Predict.future(_request([GOOD]), timeout=5).code() == grpc.StatusCode.UNAVAILABLE)
-        end.set()
-        stopping.join(30)
-    assert ended == [True]
-
-
-def test_a_version_that_is_being_loaded_does_not_outlast_the_grace(base_path, slow_load, monkeypatch):
-    statuses = []
-    monkeypatch.setattr("serving.serve.os._exit", statuses.append)
-
-    def stop():
-        slow_load()
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    thread = threading.Thread(target=stop)
-    start = time.monotonic()
-    serve([ModelConfig("books", str(base_path))], ServerOptions(port=0, poll_seconds=0.01), grace=0.1,
-          announce=lambda line: thread.start())
-    thread.join()
-    # The load would take half a minute, and Python's own end would wait for it.
-    assert statuses == [0] and time.monotonic() - start < 25
-
-
-def test_health_of_the_server_and_of_each_service_until_it_stops(base_path):
-    server = served_model.server(base_path)
-    with grpc.insecure_channel(f"127.0.0.1:{server.start()}") as channel:
-        stub = health_pb2_grpc.HealthStub(channel)
-        for service in ("", "tensorflow.serving.PredictionService", "tensorflow.serving.ModelService"):
-            assert stub.Check(health_pb2.HealthCheckRequest(service=service)).status == SERVING
-        with pytest.raises(grpc.RpcError) as caught:
-            stub.Check(health_pb2.HealthCheckRequest(service="tensorflow.serving.SessionService"))
-        assert caught.value.code() == grpc.StatusCode.NOT_FOUND
-        states = (answer.status for answer in stub.Watch(health_pb2.HealthCheckRequest()))
-        assert next(states) == SERVING
-        stopping = threading.Thread(target=server.stop, args=(5.0,))
-        stopping.start()
-        assert next(states) == health_pb2.HealthCheckResponse.NOT_SERVING
-        stopping.join()
 
 
 def test_reflection_tells_which_services_there_are(channel):
@@ -460,7 +276,7 @@ def test_idle_reflection_takes_no_place_of_other_calls(base_path):
                 assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
                 assert caught.value.details() == "8 reflection streams are open, and no more may be; try again later"
             stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-            assert stub.Predict(_request([GOOD]), timeout=10).model_spec.version.value == 1
+            assert stub.Predict(served_model.request([GOOD]), timeout=10).model_spec.version.value == 1
             # One that ends, whether in order or not, makes room.
             streams.pop().cancel()
             wait_until(lambda: reflection.ServerReflectionInfo(iter([]), timeout=10).code() == grpc.StatusCode.OK)
@@ -474,8 +290,8 @@ def test_idle_reflection_takes_no_place_of_other_calls(base_path):
 
 def test_metrics_of_both_apis(server, stub):
     for _ in range(2):
-        stub.Predict(_request([GOOD]))
-    for request in (_request([GOOD], model="films"), _request([1.0])):
+        stub.Predict(served_model.request([GOOD]))
+    for request in (served_model.request([GOOD], model="films"), served_model.request([1.0])):
         with pytest.raises(grpc.RpcError):
             stub.Predict(request)
     address = f"http://127.0.0.1:{server.rest_port}"
@@ -500,17 +316,17 @@ def test_metrics_of_both_apis(server, stub):
 def test_many_strings_are_read_as_few_are(stub):
     # Hundreds are not made Python objects; the answers and the refusals are the same.
     rows = [raw_example.encode({"age": [float(i % 90)], "topics": [b"sea"]}) for i in range(400)]
-    logits = tf.make_ndarray(stub.Predict(_request(rows)).outputs["logit"])
+    logits = tf.make_ndarray(stub.Predict(served_model.request(rows)).outputs["logit"])
     np.testing.assert_allclose(logits, [0.1 * (i % 90) + 0.1 for i in range(400)], atol=1e-5)
     # Bytes of content beside strings are passed over, few or many.
     for count in (3, 400):
-        request = _request(rows[:count])
+        request = served_model.request(rows[:count])
         request.inputs["examples"].tensor_content = b"rubbish"
         np.testing.assert_allclose(tf.make_ndarray(stub.Predict(request).outputs["logit"]), logits[:count], atol=1e-5)
     rows[270] = b"\xff\xfe"
     for request, words in [
-            (_request(rows), "input 'examples', row 270: is no serialized tf.train.Example"),
-            (_request([rows[:270]]), "input 'examples' has the shape [1, 270]; the signature wants [any]")]:
+            (served_model.request(rows), "input 'examples', row 270: is no serialized tf.train.Example"),
+            (served_model.request([rows[:270]]), "input 'examples' has the shape [1, 270]; the signature wants [any]")]:
         with pytest.raises(grpc.RpcError) as caught:
             stub.Predict(request)
         assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT and words in caught.value.details()
