@@ -50,7 +50,7 @@ def observed(admission):
     def observed(name, request, kind, service="PredictionService"):
         found = []
         handler = grpc.unary_unary_rpc_method_handler(
-            lambda request, context: b"", kind.FromString, lambda response: response)
+            lambda request, context: predict_pb2.PredictResponse(), kind.FromString)
         calls = GuardedCalls(admission, lambda model, method, status, seconds: found.append((model, method, status)))
         details = types.SimpleNamespace(method=f"/tensorflow.serving.{service}/{name}")
         calls.intercept_service(lambda _: handler, details).unary_unary(request, _Context())
