@@ -90,9 +90,12 @@ def to_array(spec: InputSpec, serialized: bytes) -> np.ndarray:
         if len(values) == count:
             return np.array(values, dtype).reshape(shape)
     try:
+        whole = tensor_pb2.TensorProto.FromString(serialized)
+        # Where a message has two shapes, they are one here that has not been checked.
+        whole.tensor_shape.CopyFrom(tensor_shape_pb2.TensorShapeProto.FromString(declared))
         # Also where equal values at the end are sent once.
-        return tf.make_ndarray(tensor_pb2.TensorProto.FromString(serialized))
-    except (TypeError, ValueError) as error:
+        return tf.make_ndarray(whole)
+    except (TypeError, ValueError, message.DecodeError) as error:
         raise RequestError.invalid(f"input '{name}' cannot be read: {error}") from error
 
 
