@@ -86,8 +86,9 @@ class SentenceStage(Stage):
         return LanguageTower(model.backbone, model.pad_id, trainable=False)
 
     def dataset(
-        self, split: str, batch_size: int, training_order: bool = False, text: bool = True
+        self, split: str, batch_size: int, training_order: bool = False, text: bool = True, *, whole: bool = True,
     ) -> tf.data.Dataset:
+        """As `Stage.dataset`, for one process: batches are whole in any case."""
         (file,) = self.files(split)
         features = self.tft_output.transformed_feature_spec()
         if text:
