@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 
 from benchmarks.ablation_list import Ablation
-from benchmarks.markdown import head
+from benchmarks.markdown import head, line
 from benchmarks.report import mean_and_deviation
 from benchmarks.slices import ALL
 
@@ -30,7 +30,7 @@ def table(results: Sequence[tuple[Ablation, Runs]], reference: Runs) -> str:
         for metric in ("auc", "logloss"):
             cells.append(mean_and_deviation([run[ALL][metric] for run in runs.values()]))
             cells += ["reference", ""] if runs == reference else _difference(runs, reference, metric)
-        lines.append(f"| {' | '.join(cells)} |")
+        lines.append(line(cells))
     return "\n".join(lines)
 
 

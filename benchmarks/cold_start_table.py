@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from benchmarks.markdown import head, said
+from benchmarks.markdown import head, line, said
 from benchmarks.report import mean_and_deviation
 
 COLUMNS = (
@@ -36,7 +36,7 @@ def table(results: Sequence[tuple[str, str, Mapping[int, Mapping]]]) -> str:
                 dataset, f"{side}s", str(first["entries"]), f"{first['rows']:,} ({first['clicks']:,})", model,
                 ", ".join(map(str, runs)), *(mean_and_deviation([f[row] for f in found]) for row in ROWS),
                 mean_and_deviation(gains, "+"), explained]
-            lines.append(f"| {' | '.join(cells)} |")
+            lines.append(line(cells))
             if side == "item":
                 verdicts.append(f"* {dataset}, {model}: {said(np.mean(gains) >= TARGET)} ({np.mean(gains):+.4f}).")
     if verdicts:

@@ -117,7 +117,7 @@ class ServerMetrics:
 
     def render(self) -> tuple[bytes, str]:
         """All metrics: the body and the content type of an answer to Prometheus."""
-        self._count()
+        self._count_written()
         body = prometheus_client.generate_latest(self._registry)
         # Prometheus' client ends a counter's name with `_total`; TF Serving does not.
         return body.replace(f"{_COUNT}_total".encode(), _COUNT.encode()), CONTENT_TYPE_PLAIN_0_0_4
@@ -125,9 +125,9 @@ class ServerMetrics:
     def _write_down(self, children: tuple, seconds: float) -> None:
         self._written.append((children, seconds))
         if len(self._written) >= _COUNTED_AT_ONCE:
-            self._count()
+            self._count_written()
 
-    def _count(self) -> None:
+    def _count_written(self) -> None:
         # Several threads may do so at once.
         with contextlib.suppress(IndexError):
             while True:

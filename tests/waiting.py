@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 60.0) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 30.0) -> None:
     """Returns when the condition holds; fails when it does not within so many seconds."""
     end = time.monotonic() + seconds
     while not condition():

@@ -40,6 +40,7 @@ def test_the_smoke_version_writes_its_table_and_goes_on_from_its_journal(tmp_pat
     assert "| any other failure | 0.0% | none: yes |" in text
     # Whether there are any is for the benchmark to say.
     assert re.search(r"failures: [\d,]+ \(target: none: (yes|no)\)", text)
+    assert re.search(r"% in all \(target: flat, less than 1%: (yes|no)\)", text)
     assert re.search(r"^\| 0 \| [\d,]+ \| \+0.0% \|\n\| 1 \| .*\n\| 2 \| ", text, re.M)
     assert "Not installed, and left out: FuxiCTR, DeepCTR-Torch." in text
     assert len(re.findall(r"^\| this project, (?:gRPC|bare), ", text, re.M)) == 4 * 3

@@ -39,7 +39,7 @@ def test_one_too_many_is_sent_away_at_once_and_those_that_wait_get_their_turn():
     first, second = _Holder(admission), _Holder(admission)
     assert first.holds.wait(20) and second.holds.wait(20)
     third = _Holder(admission)
-    wait_until(lambda: admission.waiting == 1)
+    wait_until(seconds=20, condition=lambda: admission.waiting == 1)
     with pytest.raises(RequestError, match="2 requests are under way and 1 wait") as caught, admission.slot(60):
         pass
     assert caught.value.code == grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -79,7 +79,7 @@ def test_turns_are_in_the_order_of_arrival():
     for i in range(3):
         threads.append(threading.Thread(target=work, args=(i,)))
         threads[-1].start()
-        wait_until(lambda i=i: admission.waiting == i + 1)
+        wait_until(seconds=20, condition=lambda i=i: admission.waiting == i + 1)
     # The turn is the first one's even before it awakes: who comes now waits behind the others.
     admission.leave()
     work("newcomer")
@@ -107,7 +107,7 @@ def test_who_has_no_deadline_waits(seconds):
     admission = Admission(running=1, waiting=5)
     admission.enter()
     waiting = _Holder(admission, seconds)
-    wait_until(lambda: admission.waiting == 1)
+    wait_until(seconds=20, condition=lambda: admission.waiting == 1)
     admission.leave()
     assert waiting.holds.wait(20)
     waiting.finish()

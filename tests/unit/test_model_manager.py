@@ -161,11 +161,11 @@ def test_a_name_that_is_no_text_ends_no_following(push, tmp_path, caplog):
     os.mkdir(odd)
     models.start()
     try:
-        wait_until(lambda: any("books cannot be read" in r.getMessage() for r in caplog.records))
+        wait_until(seconds=20, condition=lambda: any("books cannot be read" in r.getMessage() for r in caplog.records))
         os.rmdir(odd)
         os.mkdir(os.path.join(os.fsencode(push(2)), b"2", b"\xff"))
         push(3)
-        wait_until(lambda: models.loaded == {"books": [3]})
+        wait_until(seconds=20, condition=lambda: models.loaded == {"books": [3]})
     finally:
         models.stop()
 

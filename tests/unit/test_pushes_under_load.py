@@ -82,11 +82,12 @@ def test_five_versions_are_pushed_and_one_is_broken(exports, tmp_path, caplog):
                 shutil.copytree(exports / str(version), base_path / str(version),
                                 ignore=shutil.ignore_patterns("variables"))
                 if version == 4:
-                    wait_until(lambda: any(
+                    wait_until(seconds=60, condition=lambda: any(
                         "version 4 of books cannot be loaded" in r.getMessage() for r in caplog.records))
                     continue
                 shutil.copytree(exports / str(version) / "variables", base_path / str(version) / "variables")
-                wait_until(lambda v=version: any(answered == v for answered, _ in list(load.answers)))
+                wait_until(
+                    seconds=60, condition=lambda v=version: any(answered == v for answered, _ in list(load.answers)))
             assert server.loaded == {"books": [6]}
     finally:
         server.stop()
@@ -103,7 +104,7 @@ def test_under_too_much_load_what_is_not_answered_is_sent_away_and_health_goes_o
     try:
         with _Load(port, threads=8, rows=2000) as load, grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
             health = health_pb2_grpc.HealthStub(channel)
-            wait_until(lambda: len(load.failures) > 50 and len(load.answers) > 20)
+            wait_until(seconds=60, condition=lambda: len(load.failures) > 50 and len(load.answers) > 20)
             assert health.Check(health_pb2.HealthCheckRequest(), timeout=5).status == (
                 health_pb2.HealthCheckResponse.SERVING)
     finally:
@@ -130,7 +131,7 @@ def test_requests_under_way_are_answered_when_the_server_stops(exports):
     thread.start()
     assert asked.wait(30)
     # Sent, and let in.
-    wait_until(lambda: answers or server._admission.running)
+    wait_until(seconds=60, condition=lambda: answers or server._admission.running)
     server.stop(grace=30)
     thread.join(60)
     in_time = [a for a in answers if a == 5000]

@@ -62,10 +62,13 @@ def test_a_folder_without_a_version_is_the_users_error(tmp_path):
 
 
 def test_a_port_in_use_is_the_users_error(base_path):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    first = served_model.server(base_path)
+    port = first.start()
+    try:
         with pytest.raises(UserError, match=f"127.0.0.1:{port}"):
             served_model.server(base_path, port=port).start()
+    finally:
+        first.stop(grace=1.0)
 
 
 @pytest.mark.parametrize("port", [-1, 65536, 99999])
