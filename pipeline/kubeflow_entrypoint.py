@@ -9,6 +9,7 @@ TFX's own entry point, with what stands in its way put right:
 * Artifacts in `s3://` and `minio://` are at hand as local files: Kubeflow's launcher copies them there before a step
   and back after it. TensorFlow, TFX and Beam, which read no `minio://` at all, are given these.
 * An error of the user's ends the step with its message alone, as it does on one machine.
+* Beam pipelines without a runner of their own go to `LocalBeamRunner`, which downloads nothing.
 """
 
 from __future__ import annotations
@@ -39,8 +40,10 @@ def main(arguments: list[str] | None = None) -> None:
     arguments = with_types(sys.argv[1:] if arguments is None else arguments)
     sys.argv[1:], copies, output_file = with_copies(arguments)
     from models.spec.errors import UserError
+    from pipeline.local_beam_runner import LocalBeamRunner
     from pipeline.run import user_error
 
+    LocalBeamRunner.make_default()
     try:
         runpy.run_module(_TFX_ENTRYPOINT, run_name="__main__", alter_sys=True)
     except SystemExit as ended:

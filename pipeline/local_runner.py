@@ -20,6 +20,7 @@ from tfx.orchestration.portable import launcher, runtime_parameter_utils, tfx_ru
 
 from pipeline.console import LOGGER
 from pipeline.heartbeat import Heartbeat
+from pipeline.local_beam_runner import LocalBeamRunner
 from pipeline.run_lock import RunLock, held
 
 _log = logging.getLogger(LOGGER)
@@ -88,6 +89,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
             RuntimeError: a component's inputs could not be resolved.
             Exception: what a component's executor raised.
         """
+        LocalBeamRunner.make_default()
         deployment = runner_utils.extract_local_deployment_config(pipeline)
         store = deployment.metadata_connection_config
         connection = getattr(store, store.WhichOneof("connection_config"))

@@ -12,6 +12,8 @@ from pipeline.settings.part import Part
 
 DIRECT, PORTABLE, DATAFLOW = "DirectRunner", "PortableRunner", "DataflowRunner"
 RUNNERS = (DIRECT, PORTABLE, DATAFLOW)
+# What Beam's DirectRunner becomes: the same without Prism. Named, since importing it takes Beam.
+LOCAL_RUNNER = "pipeline.local_beam_runner.LocalBeamRunner"
 _REFUSED = {
     "DaskRunner": "it was seen to report success and to write an empty file",
     "FlinkRunner": "start Flink's job server and name it as beam.options.job_endpoint of PortableRunner",
@@ -69,13 +71,13 @@ class Beam(Part):
 
         ```python
         Beam(options={"direct_num_workers": 2, "experiments": ["a", "b"]}).flags()
-        # --runner=DirectRunner, --direct_num_workers=2, --experiments=a, --experiments=b
+        # --runner=pipeline.local_beam_runner.LocalBeamRunner, --direct_num_workers=2, --experiments=a, --experiments=b
         ```
         """
         # Without any flag TFX does not package itself for workers elsewhere.
         if self == Beam():
             return []
-        result = [f"--runner={self.runner}"]
+        result = [f"--runner={LOCAL_RUNNER if self.runner == DIRECT else self.runner}"]
         for name, value in self.options.items():
             if value is True:
                 result.append(f"--{name}")

@@ -97,6 +97,13 @@ def test_it_is_quiet(run):
     assert not [line for line in run.stdout.splitlines() if any(word in line for word in NOISE)]
 
 
+def test_it_downloads_nothing(run, root):
+    (log,) = (root / "sample-smoke" / "logs").glob("*.log")
+    said = log.read_text(encoding="utf-8")
+    assert "apache_beam" in said
+    assert "ownload" not in said and "urlopen" not in said
+
+
 def test_the_auc_is_that_of_the_pushed_model_on_the_test_split(root, summary, version):
     rows = _test_rows(root)
     scores = _probabilities(version, rows)

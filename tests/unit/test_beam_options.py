@@ -47,8 +47,8 @@ def test_without_keys_the_pipelines_get_no_flags():
 def test_options_become_flags():
     beam = load("beam.options={direct_num_workers: 2, direct_running_mode: multi_processing, experiments: [a, b], "
                 "no_auth: true, streaming: false}")
-    assert beam.flags() == ["--runner=DirectRunner", "--direct_num_workers=2", "--direct_running_mode=multi_processing",
-                            "--experiments=a", "--experiments=b", "--no_auth"]
+    assert beam.flags() == ["--runner=pipeline.local_beam_runner.LocalBeamRunner", "--direct_num_workers=2",
+                            "--direct_running_mode=multi_processing", "--experiments=a", "--experiments=b", "--no_auth"]
     check_options(beam)
 
 
