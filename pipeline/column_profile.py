@@ -20,6 +20,8 @@ MAX_CODES = 32
 # Whole numbers of such a name measure, when there are more than a few levels of them.
 AMOUNT_WORDS = {"price", "cost", "amount", "revenue", "income", "salary", "distance", "duration", "weight", "height"}
 MAX_LEVELS = 10
+# Seconds since 1970: 2000 to 2040.
+EPOCH_SECONDS = 946_684_800, 2_208_988_800
 
 
 class ColumnProfile:
@@ -96,6 +98,17 @@ class ColumnProfile:
         if self.numbers is not None or not self.counts:
             return False
         return self.unread_moment is None
+
+    @property
+    def is_epoch(self) -> bool:
+        """Whether the values can hardly be anything but seconds, or milliseconds, since 1970.
+
+        Hashes and serial numbers, the other long numbers of logs, start below the year 2000.
+        """
+        if not self.is_amount:
+            return False
+        first, last = self.numbers[[0, -1]] / (1000 if self.numbers[-1] > 1e11 else 1)
+        return EPOCH_SECONDS[0] <= first and last <= EPOCH_SECONDS[1]
 
     @functools.cached_property
     def unread_moment(self) -> str | None:

@@ -147,6 +147,8 @@ class SpecGuess:
             elif rank is not None and profile.is_amount and (
                     profile.numbers[0] > 1e8 or name.lower() in TIME_WORDS):  # 1e8 s: March 1973
                 found[name] = rank
+            elif profile.is_epoch and not self.is_id(name) and not self._named_side(name):
+                found[name] = len(TIME_WORDS) + 1
             elif rank is not None and profile.is_unread_moment:
                 self.unread_times.append(name)
         for name in self.unread_times:

@@ -147,6 +147,22 @@ def test_iso_dates_are_times(tmp_path):
     assert "#   joined: is a time, which does not come again" in text
 
 
+@pytest.mark.parametrize("scale", [1, 1000, 0.5 + 1e-9], ids=["seconds", "milliseconds", "neither"])
+def test_seconds_since_1970_are_times_whatever_their_name(scale, tmp_path):
+    frame = log()
+    frame["seen"] = [int(second * scale) for second in frame.pop("timestamp")]
+    # A name that says what it is counts for more.
+    frame["video"] = [1_600_000_000 + i * 7 % 50 for i in range(len(frame))]
+    text, spec = inferred(frame, tmp_path)
+    kinds = {f.name: (f.side, f.kind) for f in spec.features}
+    assert kinds["video"] == ("item", "numeric")
+    if scale < 1:
+        assert spec.split.by == "hash" and kinds["seen"] == ("context", "numeric")
+    else:
+        assert (spec.split.by, spec.split.time) == ("time", "seen")
+        assert "# seen: from 2023-11-14 22:13:20 UTC to 2023-11-16 14:03:20 UTC" in text
+
+
 @pytest.mark.parametrize("form", ["%Y-%m-%d %H:%M:%S.5", "%Y-%m-%d %H:%M:%S UTC", "%Y-%m-%dT%H:%M:%S+0000"])
 def test_other_forms_of_iso_dates_are_times(tmp_path, form):
     frame = log()
