@@ -61,6 +61,7 @@ def infer_spec(path: str, name: str | None = None, sample_rows: int = 100_000,
         *_label(guess),
         *_split(guess),
         *_openings(guess),
+        *_ids(guess, names),
         *_features(guess, names),
         *_slices(guess, names),
     ]
@@ -145,6 +146,15 @@ def _openings(guess: SpecGuess) -> list[str]:
     noun = next((ITEM_NOUNS[w] for w in ITEM_NOUNS if w in words), "an item")
     return ["", "# How each side's part of the sentence begins.", "openings:", "  user: This is a user",
             f"  item: This is {noun}", "  context: This is the context"]
+
+
+def _ids(guess: SpecGuess, names: dict[str, str]) -> list[str]:
+    known = {side: [names[c] for c in guess.names_of(side)] for side in ("user", "item")}
+    if not any(known.values()):
+        return []
+    ids = ", ".join(f"{side}: [{', '.join(of_side)}]" for side, of_side in known.items())
+    return ["", "# What a user and an item are known by; for new ones, rows of these are made from their texts.",
+            f"ids: {{{ids}}}"]
 
 
 def _features(guess: SpecGuess, names: dict[str, str]) -> list[str]:

@@ -106,6 +106,15 @@ class SpecGuess:
                if s == side and self.profiles[c].separator is None and self.is_id(c)]
         return max(ids, key=lambda c: len(self.profiles[c].counts), default=None)
 
+    def names_of(self, side: str) -> list[str]:
+        """What an entry of a side is known by: its id, and columns with a value of its own for each, as a title."""
+        key = self.id_of(side)
+        if key is None:
+            return []
+        return [key, *(c for c, s in self.sides.items()
+                       if s == side and c != key and self.kinds[c] == "categorical"
+                       and self._depends_on(c, key) and self._depends_on(key, c))]
+
     @property
     def slices(self) -> list[str]:
         """Columns with few values, of users and items."""

@@ -68,6 +68,23 @@ def test_kinds_sides_label_split_and_slices(tmp_path):
     assert spec.slices == ("gender", "city", "tier", "title")
 
 
+def test_an_entry_is_known_by_its_id_and_what_goes_with_it(tmp_path):
+    text, spec = inferred(log(), tmp_path)
+    assert "ids: {user: [userId], item: [item_id, title]}" in text
+    # No name ends in `id`, but codes are ids; a film has a title of its own, and shares its studio.
+    frame = pd.DataFrame({
+        "viewer": [f"v{i % 40}" for i in range(400)],
+        "film": [f"m{i * 7 % 50}" for i in range(400)],
+        "title": [f"The {i * 7 % 50 * 'very '}last" for i in range(400)],
+        "studio": [f"Studio {'east' if i * 7 % 50 < 20 else 'west'}" for i in range(400)],
+        "clicked": [i % 2 for i in range(400)]})
+    _, spec = inferred(frame, tmp_path)
+    assert spec.ids == {"user": ("viewer",), "item": ("film", "title")}
+    assert spec.feature("studio").side == "item"
+    text, _ = inferred(frame.drop(columns=["viewer", "film", "title"]), tmp_path)
+    assert "ids:" not in text
+
+
 def test_comments_tell_counts_candidates_and_what_is_left_out(tmp_path):
     lines = inferred(log(), tmp_path)[0].splitlines()
     assert "  # 2 values: F (50 %), M (50 %)" in lines
