@@ -136,7 +136,7 @@ class AlignmentCost:
             stage = self._data.stage(way, config, self._work, text=True, files=files)
         model, rate = self._align(stage)
         stage = self._data.stage("clicks", config, self._work, files=clicks)
-        model.ctr_model.reset_output_layer()
+        model.ctr_model.reset_output_layer(stage.log_odds)
         return {"rows_per_second": rate, "auc": self._on_clicks(stage, way, model.ctr_model)}
 
     def _align(self, stage: Stage) -> tuple[AlignmentModel, float]:

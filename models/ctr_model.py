@@ -121,12 +121,16 @@ class CTRModel(keras.Model):
     def call(self, inputs, training=False):
         return self.logits(self.represent(inputs, training=training))
 
-    def reset_output_layer(self):
-        """Gives the output layer new initial weights, as stage 2 of CTRL does (arXiv 2306.02841, sec. 4.3)."""
+    def reset_output_layer(self, log_odds=0.0):
+        """Gives the output layer new initial weights, as stage 2 of CTRL does (arXiv 2306.02841, sec. 4.3).
+
+        Args:
+            log_odds: the initial bias: the logit of a click where nothing is known of a row.
+        """
         kernel = self.output_layer.kernel
         # A new initializer, since one that drew before would repeat its draw.
         kernel.assign(keras.initializers.GlorotUniform()(kernel.shape, dtype=kernel.dtype))
-        self.output_layer.bias.assign(ops.zeros_like(self.output_layer.bias))
+        self.output_layer.bias.assign([log_odds])
 
     def compute_output_shape(self, input_shape):
         return (input_shape[self.fields[0].name][0],)

@@ -41,7 +41,7 @@ def start_output_layer(stage: Stage, student: CTRModel) -> None:
     """Gives an aligned student the earlier student's output layer, or else a new one (sec. 4.3)."""
     earlier = stage.earlier_model and warm_start.load(stage.earlier_model, STUDENT)
     if not earlier or not warm_start.take_over_output_layer(student, earlier):
-        student.reset_output_layer()
+        student.reset_output_layer(stage.log_odds)
 
 
 def leave_ctr_model(fn_args, model: CTRModel, name: str) -> None:

@@ -103,6 +103,7 @@ def _soft_labels(stage: Stage, folds: Folds, fold: int, new_teacher, on_teacher)
 def _trained(stage: Stage, part: str, new_teacher, **rows) -> keras.Model:
     teacher = new_teacher()
     stage.build(teacher)
+    teacher.output_layer.bias.assign([stage.log_odds])
     stage.compile(teacher)
     stage.name = part
     stage.fit_on_clicks(teacher, part, stage.config.distillation.teacher_epochs, **rows)

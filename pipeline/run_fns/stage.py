@@ -142,11 +142,28 @@ class Stage:
 
     def new_ctr_model(self) -> CTRModel:
         """A new ID model with initial weights."""
-        return CTRModel(
+        model = CTRModel(
             self.fields, backbone=self.config.backbone, embedding_dim=self.config.embedding_dim,
             backbone_options=self.config.backbone_options, embedding_l2=self.config.training.embedding_l2,
             history_pooling=self.config.history_pooling,
             embedding_device={"auto": None, "cpu": "cpu:0"}[self.config.distribution.embedding_device])
+        model.output_layer.bias.assign([self.log_odds])
+        return model
+
+    @functools.cached_property
+    def log_odds(self) -> float:
+        """The logit of a click in the training split: what a model answers before it has learnt anything.
+
+        From 0, a model of rare clicks would spend its first steps, and its embeddings, on how rare they are, and on a
+        small log there are few steps.
+        """
+        rows, clicks = self._rows_and_clicks
+        # Half a row more of each, since a log may have none of one.
+        return math.log((clicks + 0.5) / (rows - clicks + 0.5))
+
+    @functools.cached_property
+    def _rows_and_clicks(self) -> tuple[int, int]:
+        return input_pipeline.count_rows_and_clicks(self.files("train"))
 
     def new_tower(self):
         """The text tower of the text mode."""
@@ -233,6 +250,8 @@ class Stage:
 
     def rows(self, split: str, keep: Callable[[tf.Tensor], tf.Tensor] | None = None) -> int:
         """How many rows a split has; `keep` as for `dataset`."""
+        if split == "train" and keep is None:
+            return self._rows_and_clicks[0]
         if (split, keep) not in self._rows:
             self._rows[split, keep] = input_pipeline.count_rows(self.files(split), keep)
         return self._rows[split, keep]

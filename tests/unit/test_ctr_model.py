@@ -91,7 +91,8 @@ class TestCTRModel(ModelTestCase):
         assert sorted(changed) == sorted(w.path for w in model.output_layer.weights)
         assert float(model.output_layer.bias[0]) == 0
         second = np.array(model.output_layer.kernel)
-        model.reset_output_layer()
+        model.reset_output_layer(log_odds=-1.5)
+        assert float(model.output_layer.bias[0]) == -1.5
         assert not np.array_equal(second, model.output_layer.kernel)
 
     def test_l2_option(self):

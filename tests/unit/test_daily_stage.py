@@ -33,7 +33,7 @@ class Stage:
         self.spec, self.earlier_model = SPEC, earlier_model
         self.config = types.SimpleNamespace(language_model="tiny-random")
         self.tft_output = types.SimpleNamespace(vocabulary_by_name=lambda name: {"film_vocabulary": FILMS[day]}[name])
-        self.lines, self.is_chief = [], True
+        self.lines, self.is_chief, self.log_odds = [], True, -2.0
         self.progress = self.lines.append
         self._films, self._hidden = len(FILMS[day]) + 2, hidden
         keras.utils.set_random_seed(day)
@@ -105,6 +105,7 @@ def test_the_student_keeps_its_output_layer_or_gets_a_new_one(monday):
     before = np.array(student.output_layer.kernel)
     daily.start_output_layer(Stage(1), student)
     assert np.abs(np.array(student.output_layer.kernel) - before).max() > 1e-3
+    assert float(student.output_layer.bias[0]) == -2
 
 
 def test_another_architecture_says_what_it_begins_without(monday):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.input_pipeline import count_rows, make_dataset
+from models.input_pipeline import count_rows, count_rows_and_clicks, make_dataset
 from models.input_shard import InputShard
 from models.language_model import LanguageModel
 from models.sentence_tokenizer import SentenceTokenizer
@@ -58,6 +58,7 @@ def test_batches_hold_every_row_in_the_files_order(files):
     assert label.dtype == tf.float32 and label.numpy().tolist() == [0, 1] * 5
     assert features["watched"].shape == (10, 2)
     assert count_rows(files) == ROWS
+    assert count_rows_and_clicks(files) == (ROWS, ROWS // 2)
 
 
 def test_only_rows_to_be_kept_are_read(files):

@@ -1,11 +1,17 @@
+import math
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
+from models import raw_example
+from models.field import Field
 from models.language_model import LanguageModel
 from models.sentence_tokenizer import SentenceTokenizer
 from models.spec.errors import UserError
+from pipeline.config import RunConfig
+from pipeline.run_fns import daily, distillation
 from pipeline.run_fns.stage import Stage
 
 
@@ -17,21 +23,49 @@ def test_other_weights_than_the_pipeline_was_made_for_stop_a_stage_that_fine_tun
         Stage.from_fn_args(SimpleNamespace(custom_config=custom_config), "alignment")
 
 
-def test_fewer_rows_than_a_batch_are_one_batch_those_of_a_fold_too(tmp_path, monkeypatch):
+@pytest.fixture
+def stage(tmp_path, monkeypatch):
+    """A stage with ten rows to train on, six of them clicks."""
     path = str(tmp_path / "rows.gz")
     with tf.io.TFRecordWriter(path, "GZIP") as writer:
         for row in range(10):
-            writer.write(str(row))
-    asked = []
+            writer.write(raw_example.encode({"label": [int(row < 6)]}))
     stage = object.__new__(Stage)
+    stage.name, stage._rows, stage.earlier_model = "student", {}, None
     stage.strategy = tf.distribute.get_strategy()
-    stage._rows, stage.config = {}, SimpleNamespace(training=SimpleNamespace(batch_size=8, patience=2))
+    stage.fields = [Field("item", "categorical", 5, "item")]
+    stage.config = RunConfig.load("no-such-builtin", None, ["training.batch_size=8"])
     monkeypatch.setattr(stage, "files", lambda split: [path], raising=False)
+    return stage
+
+
+def clicked(rows):
+    return tf.equal(tf.io.parse_example(rows, {"label": tf.io.FixedLenFeature([], tf.int64)})["label"], 1)
+
+
+def test_fewer_rows_than_a_batch_are_one_batch_those_of_a_fold_too(stage, monkeypatch):
+    asked = []
     monkeypatch.setattr(stage, "dataset", lambda split, size, **options: asked.append((split, size)), raising=False)
     monkeypatch.setattr(stage, "fit", lambda *args, **options: None, raising=False)
     stage.fit_on_clicks(None, "student", 1)
-    stage.fit_on_clicks(None, "teacher", 1, keep=lambda rows: tf.strings.to_number(rows) < 6)
+    stage.fit_on_clicks(None, "teacher", 1, keep=clicked)
     assert [size for split, size in asked if split == "train"] == [8, 6]
+
+
+def test_models_of_clicks_start_at_the_click_rate(stage, monkeypatch):
+    log_odds = math.log(6.5 / 4.5)
+    rows = {"item": np.array([1, 2])}
+    model = stage.new_ctr_model()
+    model.output_layer.kernel.assign(model.output_layer.kernel * 0)
+    np.testing.assert_allclose(model(rows), [log_odds] * 2, rtol=1e-6)
+    model.output_layer.bias.assign([7.0])
+    daily.start_output_layer(stage, model)
+    np.testing.assert_allclose(model.output_layer.bias, [log_odds], rtol=1e-6)
+    monkeypatch.setattr(stage, "build", lambda model: None)
+    monkeypatch.setattr(stage, "fit_on_clicks", lambda model, part, epochs, **rows: None)
+    model.output_layer.bias.assign([7.0])
+    teacher = distillation._trained(stage, "teacher", lambda: model)
+    np.testing.assert_allclose(teacher.output_layer.bias, [log_odds], rtol=1e-6)
 
 
 def test_all_devices_get_equal_numbers_of_rows():
