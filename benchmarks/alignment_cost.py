@@ -58,6 +58,8 @@ def _benchmark(options: argparse.Namespace) -> None:
     if config.text_mode != "frozen" or config.adaptation.epochs:
         raise UserError("the language model must be as it was loaded, and frozen: set text_mode to frozen and "
                         "adaptation.epochs to 0")
+    if not (config.alignment.batch_size and config.training.batch_size):
+        raise UserError("alignment.batch_size and training.batch_size must be given: both ways are timed at the same")
     if rows < 2 * config.alignment.batch_size:
         raise UserError(f"--rows {rows}: must be two batches of alignment at least, 2 times "
                         f"{config.alignment.batch_size} (alignment.batch_size); the first step is not timed")

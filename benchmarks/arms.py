@@ -132,7 +132,7 @@ def _logits(stage: Stage, model: keras.Model, splits) -> dict[str, np.ndarray]:
     """A model's logits of each split, `[rows]`."""
     found = {}
     for split in splits:
-        rows = stage.dataset(split, stage.config.training.batch_size)
+        rows = stage.dataset(split, stage.click_batch)
         found[split] = np.reshape(model.predict(rows.map(lambda features, label: features), verbose=0), -1)
     return found
 

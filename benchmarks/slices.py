@@ -46,7 +46,7 @@ class Slices:
         names = {side: entity(stage.spec, stage.fields, side) for side in SIDES}
         names = {side: name for side, name in names.items() if name}
         labels, ids = [], {side: [] for side in names}
-        for features, label in stage.dataset(split, stage.config.training.batch_size):
+        for features, label in stage.dataset(split, stage.click_batch):
             labels.append(label.numpy())
             for side, name in names.items():
                 ids[side].append(features[name].numpy())

@@ -88,7 +88,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, help="rows of the log; default: as many as MovieLens 1M without rating 3")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=1, help="epochs that are measured, after the first")
-    parser.add_argument("--batch-size", type=int, default=RunConfig().training.batch_size)
+    parser.add_argument("--batch-size", type=int, default=RunConfig.load("movielens-1m").training.batch_size)
     parser.add_argument("--optimizer", choices=("adam", "adamw"), default="adam")
     parser.add_argument("--threads", type=int, default=2, help="CPU cores for each contender")
     parser.add_argument("--peers", type=pathlib.Path, default=pathlib.Path(".peers"), metavar="FOLDER",

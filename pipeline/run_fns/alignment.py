@@ -55,7 +55,7 @@ def train(stage: Stage) -> AlignmentModel:
     with stage.scope():
         model = new_alignment_model(stage)
         daily.start_alignment(stage, model)
-        batch_size = stage.batch_size(options.batch_size, stage.rows("train"))
+        batch_size = stage.batch_size(stage.alignment_batch, stage.rows("train"))
         compile_alignment(model, options, stage.rows("train") // batch_size * options.epochs,
                           stage.config.training.large_table)
         # Of several replicas none sees a whole batch.

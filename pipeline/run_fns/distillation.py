@@ -94,7 +94,7 @@ def _soft_labels(stage: Stage, folds: Folds, fold: int, new_teacher, on_teacher)
     path = os.path.join(stage.checkpoint_dir, "soft_labels", f"fold-{fold}.gz")
     if stage.is_chief and not tf.io.gfile.exists(path):
         rows = stage.dataset(
-            "train", stage.config.training.batch_size, keep=folds.only(fold), with_records=True, whole=True)
+            "train", stage.click_batch, keep=folds.only(fold), with_records=True, whole=True)
         write_soft_labels(teacher, rows, path)
     distribution.barrier(stage.strategy)
     return path

@@ -36,6 +36,10 @@ _log = logging.getLogger("ctrl.train")
 _SAVE_EVERY = 200
 # Rows whose sentences are measured.
 _LOOKED_AT = 1_000
+# Where the configuration leaves the rows of a step open: the steps of an epoch, at least, and the most rows.
+_CLICK_STEPS, _MOST_CLICK_ROWS = 100, 4096
+_ALIGNMENT_STEPS, _MOST_ALIGNMENT_ROWS = 50, 1024
+_LEAST_ROWS = 32
 
 
 class Stage:
@@ -229,6 +233,17 @@ class Stage:
         steps = rows // batch_size if equal else -(-rows // batch_size)
         return dataset.apply(tf.data.experimental.assert_cardinality(steps))
 
+    @property
+    def click_batch(self) -> int:
+        """Rows of a step on clicks, as configured or as the training split has rows for."""
+        return self.config.training.batch_size or fitting_batch(self.rows("train"), _CLICK_STEPS, _MOST_CLICK_ROWS)
+
+    @property
+    def alignment_batch(self) -> int:
+        """Rows of a step of alignment, likewise."""
+        return self.config.alignment.batch_size or fitting_batch(
+            self.rows("train"), _ALIGNMENT_STEPS, _MOST_ALIGNMENT_ROWS)
+
     def batch_size(self, wanted: int, rows: int) -> int:
         """Rows of a step: fewer rows than a batch are one batch, and all devices have the same number.
 
@@ -278,7 +293,7 @@ class Stage:
         options = self.config.training
         momentum = 0.0
         if options.ema_epochs:
-            steps = max(1, self.rows("train") // options.batch_size)
+            steps = max(1, self.rows("train") // self.click_batch)
             momentum = math.exp(-1 / (options.ema_epochs * steps))
         training.compile_ctr(model, learning_rate=options.learning_rate, weight_decay=options.weight_decay,
                              ema_momentum=momentum, large_table=options.large_table,
@@ -295,11 +310,11 @@ class Stage:
             **rows: which rows it is trained on, as for `dataset`.
         """
         options = self.config.training
-        batch_size = self.batch_size(options.batch_size, self.rows("train", rows.get("keep")))
+        batch_size = self.batch_size(self.click_batch, self.rows("train", rows.get("keep")))
         return self.fit(
             model, part,
             self.dataset("train", batch_size, training_order=True, text=text, **rows),
-            self.dataset("validation", options.batch_size, text=text),
+            self.dataset("validation", self.click_batch, text=text),
             epochs=epochs, monitor="val_auc", mode="max", patience=options.patience)
 
     def tell_of_cut_sentences(self) -> None:
@@ -320,3 +335,26 @@ class Stage:
     def files(self, split: str) -> list[str]:
         """The files of a split."""
         return sorted(file for pattern in self._patterns[split] for file in tf.io.gfile.glob(pattern))
+
+
+def fitting_batch(rows: int, steps: int, most: int) -> int:
+    """Rows of a step that leave an epoch so many steps.
+
+    With too few of them a model has hardly moved when it is judged, and training stops.
+
+    Args:
+        rows: of the training split.
+        steps: of an epoch, at least, where that leaves a step 32 rows.
+        most: rows of a step.
+
+    Returns:
+        A power of two from 32 to `most`.
+
+    Example:
+
+    ```python
+    fitting_batch(rows=58_279, steps=100, most=4096)  # 512
+    ```
+    """
+    fitting = 1 << max(1, rows // steps).bit_length() - 1
+    return min(max(fitting, _LEAST_ROWS), most)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pydantic
 
-from pipeline.settings.part import Part
+from pipeline.settings.part import BatchSize, Part
 
 
 class Alignment(Part):
@@ -12,7 +12,8 @@ class Alignment(Part):
 
     Args:
         epochs: passes over the training split.
-        batch_size: rows a step, and so the number of in-batch negatives plus one.
+        batch_size: rows a step, and so the number of in-batch negatives plus one; 0 takes as many as leave an
+            epoch 50 steps, a power of two from 32 to 1,024.
         learning_rate: AdamW's peak; warmed up from `warmup_from`.
         warmup_from: learning rate of the first step.
         weight_decay: of AdamW.
@@ -32,7 +33,7 @@ class Alignment(Part):
     """
 
     epochs: int = pydantic.Field(1, ge=1)
-    batch_size: int = pydantic.Field(1024, ge=2)
+    batch_size: BatchSize = 0
     learning_rate: float = pydantic.Field(5e-4, gt=0)
     warmup_from: float = pydantic.Field(1e-5, gt=0)
     weight_decay: float = pydantic.Field(1e-5, ge=0)

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import pydantic
+
+
+def _several(rows: int) -> int:
+    if rows == 1:
+        raise ValueError("must be 2 or more, or 0, which takes what fits the log")
+    return rows
+
+
+# Rows of a step.
+BatchSize = Annotated[int, pydantic.Field(ge=0), pydantic.AfterValidator(_several)]
 
 
 class Part(pydantic.BaseModel):

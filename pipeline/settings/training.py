@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pydantic
 
-from pipeline.settings.part import Part
+from pipeline.settings.part import BatchSize, Part
 
 
 class Training(Part):
@@ -13,7 +13,7 @@ class Training(Part):
     Args:
         epochs: at most so many; training stops early on the validation AUC.
         patience: epochs without a better validation AUC before it stops.
-        batch_size: rows a step.
+        batch_size: rows a step; 0 takes as many as leave an epoch 100 steps, a power of two from 32 to 4,096.
         learning_rate: of AdamW.
         weight_decay: of AdamW.
         embedding_l2: L2 penalty on the embeddings: its weight times the sum of their squares.
@@ -27,7 +27,7 @@ class Training(Part):
 
     epochs: int = pydantic.Field(10, ge=1)
     patience: int = pydantic.Field(2, ge=1)
-    batch_size: int = pydantic.Field(4096, ge=2)
+    batch_size: BatchSize = 0
     learning_rate: float = pydantic.Field(1e-3, gt=0)
     weight_decay: float = pydantic.Field(1e-5, ge=0)
     embedding_l2: float = pydantic.Field(0.0, ge=0)

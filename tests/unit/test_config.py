@@ -16,6 +16,7 @@ def test_settings_win_over_the_file_and_the_file_over_defaults(tmp_path):
 @pytest.mark.parametrize(("setting", "message"), [
     ("alignment.epoch=5", "--set alignment.epoch=5: alignment.epoch is no known key; did you mean epochs? "),
     ("alignment.epochs=0", "--set alignment.epochs=0: alignment.epochs: 0: Input should be greater than or equal"),
+    ("training.batch_size=1", "training.batch_size: 1: must be 2 or more, or 0, which takes what fits"),
     ("text_mode=frosen", "text_mode: 'frosen': Input should be 'frozen' or 'finetune'"),
     ("alignment.epochs", "is not KEY=VALUE, as alignment.epochs=2"),
     ("alignment.epochs=[1", "--set alignment.epochs=[1: the value '[1' is no YAML: expected ',' or ']'"),

@@ -12,7 +12,7 @@ from models.sentence_tokenizer import SentenceTokenizer
 from models.spec.errors import UserError
 from pipeline.config import RunConfig
 from pipeline.run_fns import daily, distillation
-from pipeline.run_fns.stage import Stage
+from pipeline.run_fns.stage import Stage, fitting_batch
 
 
 def test_other_weights_than_the_pipeline_was_made_for_stop_a_stage_that_fine_tunes():
@@ -50,6 +50,21 @@ def test_fewer_rows_than_a_batch_are_one_batch_those_of_a_fold_too(stage, monkey
     stage.fit_on_clicks(None, "student", 1)
     stage.fit_on_clicks(None, "teacher", 1, keep=clicked)
     assert [size for split, size in asked if split == "train"] == [8, 6]
+
+
+@pytest.mark.parametrize(("rows", "batch"), [
+    (10, 32), (6_399, 32), (6_400, 64), (58_279, 512), (409_599, 2048), (409_600, 4096), (10**9, 4096)])
+def test_an_epoch_of_a_small_log_has_a_hundred_steps(rows, batch):
+    assert fitting_batch(rows, steps=100, most=4096) == batch
+
+
+def test_the_batch_is_that_of_the_configuration_or_fits_the_log(stage):
+    assert stage.click_batch == 8
+    stage.config = RunConfig.load("no-such-builtin", None, ["alignment.batch_size=7"])
+    stage._rows_and_clicks = (6_400, 6)
+    assert (stage.click_batch, stage.alignment_batch) == (64, 7)
+    stage.config = RunConfig.load("no-such-builtin", None, [])
+    assert stage.alignment_batch == 128
 
 
 def test_models_of_clicks_start_at_the_click_rate(stage, monkeypatch):
