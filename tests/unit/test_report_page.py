@@ -142,6 +142,19 @@ def test_the_headline_says_what_became_of_the_run(values, said):
     assert (colour, word) == said[:2] and sentence.startswith(said[2])
 
 
+@pytest.mark.parametrize(("others", "said"), [
+    ({"plain", "baseline"}, "The student against the backbone that never saw a text, and against the model that was"),
+    ({"plain"}, "The student against the backbone that never saw a text."),
+    ({"baseline"}, "The student against the model that was last let through."),
+    (set(), "The student on the test split."),
+])
+def test_it_says_what_the_student_is_compared_with(others, said):
+    made = report()
+    every = made.figures[OVERALL]
+    made.figures[OVERALL] = {"student": every["student"], **{other: every["plain"] for other in others}}
+    assert said in " ".join(_Page(run_page.render(made)).text)
+
+
 def test_rows_that_cannot_tell_do_not_boast():
     made = report()
     labels = np.tile([1, 0], 50)
