@@ -141,8 +141,9 @@ class RunSummary:
 
     @property
     def _new_rows(self) -> str:
+        # The share is measured on entries left out, where a useless map is below 0.
         return "the student has rows made from texts: " + ", ".join(
-            f"{values['rows']:,} of {name} ({values['explained']:.1%} explained)"
+            f"{values['rows']:,} of {name} ({max(0.0, values['explained']):.1%} explained)"
             for name, values in self.cold_start.items())
 
     @property

@@ -108,8 +108,7 @@ def add_catalogue(stage: Stage, rows: CatalogueRows, catalogue: Catalogue) -> No
 def _outcome(name: str, rows: CatalogueRows, unknown: int, few: int) -> str:
     if name not in rows.mappings:
         return f"{name}: too few values are known well enough to learn from; {unknown:,} new ones share a row"
-    explained = rows.mappings[name].explained
     if not rows.can_add(name):
-        return f"{name}: texts explain nothing of its rows ({explained:.1%}); {unknown:,} new values share a row"
-    return (f"{name}: texts explain {explained:.1%} of its rows; {len(rows.rows[name]) - few:,} new values got one"
+        return f"{name}: texts explain nothing of its rows; {unknown:,} new values share a row"
+    return (f"{name}: texts explain {rows.mappings[name].explained:.1%} of its rows; {len(rows.rows[name]) - few:,} new values got one"
             + (f", {few:,} with few rows another" if few else ""))
