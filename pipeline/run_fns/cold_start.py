@@ -110,5 +110,6 @@ def _outcome(name: str, rows: CatalogueRows, unknown: int, few: int) -> str:
         return f"{name}: too few values are known well enough to learn from; {unknown:,} new ones share a row"
     if not rows.can_add(name):
         return f"{name}: texts explain nothing of its rows; {unknown:,} new values share a row"
-    return (f"{name}: texts explain {rows.mappings[name].explained:.1%} of its rows; {len(rows.rows[name]) - few:,} new values got one"
+    explained, made = rows.mappings[name].explained, len(rows.rows[name]) - few
+    return (f"{name}: texts explain {explained:.1%} of its rows; {made:,} new values got one"
             + (f", {few:,} with few rows another" if few else ""))
