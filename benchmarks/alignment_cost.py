@@ -20,7 +20,7 @@ from pipeline import console, datasets
 from pipeline.config import RunConfig
 
 _log = logging.getLogger(f"{console.LOGGER}.alignment_cost")
-_CLICK_BATCH = 512
+_CLICK_BATCH, _ALIGNMENT_BATCH = 512, 1024
 _SMOKE_ROWS = 1024
 _SMOKE = ["language_model=tiny-random", "training.batch_size=512", "alignment.batch_size=256"]
 _HEADING = """# Cost of alignment: {dataset}
@@ -53,13 +53,11 @@ def main() -> int:
 def _benchmark(options: argparse.Namespace) -> None:
     spec = datasets.load(options.dataset)
     settings = [*(_SMOKE if options.smoke else []), *options.settings]
-    config = RunConfig.load(spec.name, options.config, settings, options.smoke)
+    config = _with_batches(RunConfig.load(spec.name, options.config, settings, options.smoke))
     rows = _SMOKE_ROWS if options.smoke else options.rows
     if config.text_mode != "frozen" or config.adaptation.epochs:
         raise UserError("the language model must be as it was loaded, and frozen: set text_mode to frozen and "
                         "adaptation.epochs to 0")
-    if not (config.alignment.batch_size and config.training.batch_size):
-        raise UserError("alignment.batch_size and training.batch_size must be given: both ways are timed at the same")
     if rows < 2 * config.alignment.batch_size:
         raise UserError(f"--rows {rows}: must be two batches of alignment at least, 2 times "
                         f"{config.alignment.batch_size} (alignment.batch_size); the first step is not timed")
@@ -82,6 +80,14 @@ def _benchmark(options: argparse.Namespace) -> None:
             batch=f"{config.alignment.batch_size:,}", click_batch=click_batch,
             alignment_epochs=f"{epochs} epoch{'s' * (epochs > 1)}"))
         _log.info("table %s", output)
+
+
+def _with_batches(config: RunConfig) -> RunConfig:
+    """Batches of one size, where none is configured: what a step takes must not go by how many rows are timed."""
+    return config.model_copy(update={
+        name: part.model_copy(update={"batch_size": part.batch_size or size})
+        for name, part, size in (("training", config.training, _CLICK_BATCH),
+                                 ("alignment", config.alignment, _ALIGNMENT_BATCH))})
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ def _runs(*values):
 
 
 def test_each_changes_one_thing_and_sub_spaces_keep_the_total_width():
-    config = RunConfig()
+    config = RunConfig.load("movielens-100k")
     found = all_ablations(config)
     assert [a.value for a in found if with_settings(config, a.settings) == config and a.arm == "aligned"] == [
         "as configured", "2 of width 64", "0.1", "1,024", "prose"]
