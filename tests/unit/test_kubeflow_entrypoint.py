@@ -3,10 +3,12 @@ import subprocess
 import sys
 
 import pytest
+from apache_beam.options.pipeline_options import StandardOptions
 
 from models.spec.errors import UserError
 from pipeline import kubeflow_entrypoint
 from pipeline.kubeflow_entrypoint import main, with_types
+from pipeline.settings.beam import LOCAL_RUNNER
 
 TYPE = {"instanceSchema": "title: tfx.Examples\ntype: object\n"}
 
@@ -86,6 +88,16 @@ def test_any_other_error_is_raised(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["step"])
     with pytest.raises(RuntimeError, match="out of memory"):
         main([])
+
+
+def test_beam_pipelines_without_a_runner_stay_in_the_container(monkeypatch):
+    found = []
+    monkeypatch.setattr(StandardOptions, "DEFAULT_RUNNER", "DirectRunner")
+    monkeypatch.setattr(sys, "argv", ["step"])
+    monkeypatch.setattr(kubeflow_entrypoint.runpy, "run_module",
+                        lambda *_, **__: found.append(StandardOptions.DEFAULT_RUNNER))
+    main([])
+    assert found == [LOCAL_RUNNER]
 
 
 def test_keras_3_is_chosen_before_tfx_is_imported():
