@@ -107,7 +107,7 @@ class ColumnProfile:
         """
         if not self.is_amount:
             return False
-        first, last = self.numbers[[0, -1]] / (1000 if self.numbers[-1] > 1e11 else 1)
+        first, last = self.numbers[[0, -1]] / _units_of_a_second(self.numbers[-1])
         return EPOCH_SECONDS[0] <= first and last <= EPOCH_SECONDS[1]
 
     @functools.cached_property
@@ -190,7 +190,7 @@ class ColumnProfile:
         if self.numbers is None:
             return extreme(self.counts)
         value = float(extreme(self.numbers))
-        seconds = value / 1000 if value > 1e11 else value
+        seconds = value / _units_of_a_second(value)
         if not 1e8 < seconds < 1e11:
             return _text(value)
         return f"{datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
@@ -218,6 +218,11 @@ class ColumnProfile:
             if several >= 0.2 * len(lists) and count >= recurrence * distinct:
                 return separator
         return None
+
+
+def _units_of_a_second(time: float) -> int:
+    """1 for a time in seconds since 1970, 1000 for one in milliseconds."""
+    return 1000 if time > 1e11 else 1
 
 
 def share(value: float) -> str:

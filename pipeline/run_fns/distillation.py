@@ -103,7 +103,6 @@ def _soft_labels(stage: Stage, folds: Folds, fold: int, new_teacher, on_teacher)
 def _trained(stage: Stage, part: str, new_teacher, **rows) -> keras.Model:
     teacher = new_teacher()
     stage.build(teacher)
-    teacher.output_layer.bias.assign([stage.log_odds])
     stage.compile(teacher)
     stage.name = part
     stage.fit_on_clicks(teacher, part, stage.config.distillation.teacher_epochs, **rows)
@@ -114,7 +113,9 @@ def _new_teacher(stage: Stage) -> TeacherModel:
     # A teacher keeps both modalities, so it has an aligned model of its own to train.
     aligned = _aligned(stage)
     aligned.ctr_model.reset_output_layer()
-    return TeacherModel(aligned.ctr_model, aligned.tower, text_projection=aligned.text_projection)
+    teacher = TeacherModel(aligned.ctr_model, aligned.tower, text_projection=aligned.text_projection)
+    teacher.output_layer.bias.assign([stage.log_odds])
+    return teacher
 
 
 def _new_student(stage: Stage) -> CTRModel:

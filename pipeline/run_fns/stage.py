@@ -30,16 +30,13 @@ from models.spec.errors import UserError
 from models.text_table import TextTable
 from models.text_tower import TextTower
 from pipeline.config import RunConfig
+from pipeline.run_fns.fitting_batch import fitting_batch
 
 _log = logging.getLogger("ctrl.train")
 # Steps between two saves within an epoch, at least: a save costs some steps' time.
 _SAVE_EVERY = 200
 # Rows whose sentences are measured.
 _LOOKED_AT = 1_000
-# Where the configuration leaves the rows of a step open: the steps of an epoch, at least, and the most rows.
-_CLICK_STEPS, _MOST_CLICK_ROWS = 100, 4096
-_ALIGNMENT_STEPS, _MOST_ALIGNMENT_ROWS = 50, 1024
-_LEAST_ROWS = 32
 
 
 class Stage:
@@ -91,7 +88,7 @@ class Stage:
             [config, dataset_spec, transform_output, list(files["train"]), text_vectors, adapted_language_model,
              language_model_fingerprint, base_model, *filter(None, [earlier_model])], sort_keys=True)
         self.checkpoint_dir = os.path.join(checkpoint_dir, hashlib.sha256(key.encode()).hexdigest()[:16])
-        self._rows: dict[tuple, int] = {}
+        self._counted: dict[tuple, tuple[int, int]] = {}
         keras.utils.set_random_seed(self.config.seed)
 
     @classmethod
@@ -161,13 +158,9 @@ class Stage:
         From 0, a model of rare clicks would spend its first steps, and its embeddings, on how rare they are, and on a
         small log there are few steps.
         """
-        rows, clicks = self._rows_and_clicks
+        rows, clicks = self._counts("train")
         # Half a row more of each, since a log may have none of one.
         return math.log((clicks + 0.5) / (rows - clicks + 0.5))
-
-    @functools.cached_property
-    def _rows_and_clicks(self) -> tuple[int, int]:
-        return input_pipeline.count_rows_and_clicks(self.files("train"))
 
     def new_tower(self):
         """The text tower of the text mode."""
@@ -236,13 +229,12 @@ class Stage:
     @property
     def click_batch(self) -> int:
         """Rows of a step on clicks, as configured or as the training split has rows for."""
-        return self.config.training.batch_size or fitting_batch(self.rows("train"), _CLICK_STEPS, _MOST_CLICK_ROWS)
+        return self.config.training.batch_size or fitting_batch(self.rows("train"), steps=100, most=4096)
 
     @property
     def alignment_batch(self) -> int:
         """Rows of a step of alignment, likewise."""
-        return self.config.alignment.batch_size or fitting_batch(
-            self.rows("train"), _ALIGNMENT_STEPS, _MOST_ALIGNMENT_ROWS)
+        return self.config.alignment.batch_size or fitting_batch(self.rows("train"), steps=50, most=1024)
 
     def batch_size(self, wanted: int, rows: int) -> int:
         """Rows of a step: fewer rows than a batch are one batch, and all devices have the same number.
@@ -265,11 +257,12 @@ class Stage:
 
     def rows(self, split: str, keep: Callable[[tf.Tensor], tf.Tensor] | None = None) -> int:
         """How many rows a split has; `keep` as for `dataset`."""
-        if split == "train" and keep is None:
-            return self._rows_and_clicks[0]
-        if (split, keep) not in self._rows:
-            self._rows[split, keep] = input_pipeline.count_rows(self.files(split), keep)
-        return self._rows[split, keep]
+        return self._counts(split, keep)[0]
+
+    def _counts(self, split: str, keep: Callable[[tf.Tensor], tf.Tensor] | None = None) -> tuple[int, int]:
+        if (split, keep) not in self._counted:
+            self._counted[split, keep] = input_pipeline.count_rows_and_clicks(self.files(split), keep)
+        return self._counted[split, keep]
 
     def fit(self, model, part: str, train, validation, *, epochs: int, monitor: str, mode: str, patience: int):
         """Trains with checkpoints, progress lines and TensorBoard logs; see `training.fit`."""
@@ -335,26 +328,3 @@ class Stage:
     def files(self, split: str) -> list[str]:
         """The files of a split."""
         return sorted(file for pattern in self._patterns[split] for file in tf.io.gfile.glob(pattern))
-
-
-def fitting_batch(rows: int, steps: int, most: int) -> int:
-    """Rows of a step that leave an epoch so many steps.
-
-    With too few of them a model has hardly moved when it is judged, and training stops.
-
-    Args:
-        rows: of the training split.
-        steps: of an epoch, at least, where that leaves a step 32 rows.
-        most: rows of a step.
-
-    Returns:
-        A power of two from 32 to `most`.
-
-    Example:
-
-    ```python
-    fitting_batch(rows=58_279, steps=100, most=4096)  # 512
-    ```
-    """
-    fitting = 1 << max(1, rows // steps).bit_length() - 1
-    return min(max(fitting, _LEAST_ROWS), most)

@@ -117,7 +117,7 @@ def test_where_texts_explain_nothing_nothing_is_filled(stage):
         table.assign(before)
     assert rows.mappings["film_id"].explained <= 0
     assert rows.rows == {"film_id": {}}
-    assert "film_id: texts explain nothing of its rows; " in stage.lines.pop()
+    assert stage.lines.pop().startswith("film_id: texts explain nothing of its rows; ")
 
 
 def test_a_catalogues_new_entries_are_added_and_the_others_left(stage):

@@ -6,13 +6,16 @@ import pytest
 import tensorflow as tf
 
 from models import raw_example
+from models.alignment_model import AlignmentModel
 from models.field import Field
 from models.language_model import LanguageModel
 from models.sentence_tokenizer import SentenceTokenizer
 from models.spec.errors import UserError
+from models.text_tower import TextTower
 from pipeline.config import RunConfig
 from pipeline.run_fns import daily, distillation
-from pipeline.run_fns.stage import Stage, fitting_batch
+from pipeline.run_fns.fitting_batch import fitting_batch
+from pipeline.run_fns.stage import Stage
 
 
 def test_other_weights_than_the_pipeline_was_made_for_stop_a_stage_that_fine_tunes():
@@ -31,7 +34,7 @@ def stage(tmp_path, monkeypatch):
         for row in range(10):
             writer.write(raw_example.encode({"label": [int(row < 6)]}))
     stage = object.__new__(Stage)
-    stage.name, stage._rows, stage.earlier_model = "student", {}, None
+    stage.name, stage._counted, stage.earlier_model = "student", {}, None
     stage.strategy = tf.distribute.get_strategy()
     stage.fields = [Field("item", "categorical", 5, "item")]
     stage.config = RunConfig.load("no-such-builtin", None, ["training.batch_size=8"])
@@ -61,7 +64,7 @@ def test_an_epoch_of_a_small_log_has_a_hundred_steps(rows, batch):
 def test_the_batch_is_that_of_the_configuration_or_fits_the_log(stage):
     assert stage.click_batch == 8
     stage.config = RunConfig.load("no-such-builtin", None, ["alignment.batch_size=7"])
-    stage._rows_and_clicks = (6_400, 6)
+    stage._counted["train", None] = (6_400, 6)
     assert (stage.click_batch, stage.alignment_batch) == (64, 7)
     stage.config = RunConfig.load("no-such-builtin", None, [])
     assert stage.alignment_batch == 128
@@ -76,10 +79,9 @@ def test_models_of_clicks_start_at_the_click_rate(stage, monkeypatch):
     model.output_layer.bias.assign([7.0])
     daily.start_output_layer(stage, model)
     np.testing.assert_allclose(model.output_layer.bias, [log_odds], rtol=1e-6)
-    monkeypatch.setattr(stage, "build", lambda model: None)
-    monkeypatch.setattr(stage, "fit_on_clicks", lambda model, part, epochs, **rows: None)
-    model.output_layer.bias.assign([7.0])
-    teacher = distillation._trained(stage, "teacher", lambda: model)
+    tower = TextTower({"item": np.eye(3, 5, -1, "float32")})
+    monkeypatch.setattr(distillation, "_aligned", lambda stage: AlignmentModel(model, tower, num_subspaces=2, width=3))
+    teacher = distillation._new_teacher(stage)
     np.testing.assert_allclose(teacher.output_layer.bias, [log_odds], rtol=1e-6)
 
 
