@@ -9,12 +9,10 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils, standard_artifacts
 
 from models import raw_example
-from pipeline.local_beam_runner import LocalBeamRunner
 
 
 def beam_executor(executor_class, folder: pathlib.Path):
     """An executor with the Beam runner the pipelines use by default."""
-    LocalBeamRunner.make_default()
     context = base_beam_executor.BaseBeamExecutor.Context(
         beam_pipeline_args=[], tmp_dir=str(folder / "tmp"), unique_id="1")
     return executor_class(context)

@@ -26,7 +26,7 @@ def default(monkeypatch):
         raise Asked
 
     monkeypatch.setattr(prism_runner.PrismJobServer, "subprocess_cmd_and_endpoint", refuse)
-    monkeypatch.setattr(StandardOptions, "DEFAULT_RUNNER", StandardOptions.DEFAULT_RUNNER)
+    monkeypatch.setattr(StandardOptions, "DEFAULT_RUNNER", "DirectRunner")
     LocalBeamRunner.make_default()
     return asked
 
